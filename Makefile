@@ -1,0 +1,37 @@
+# `make demo` and `make test` are all a new user needs; both make the environment first.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+ENVIRONMENT := .venv/.installed
+
+.PHONY: demo test lint format lock clean
+
+demo: $(ENVIRONMENT)
+	$(BIN)/python -m flows.cv --local
+
+test: $(ENVIRONMENT)
+	$(BIN)/python -m pytest
+
+lint: $(ENVIRONMENT)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy flows tasks timnet
+
+format: $(ENVIRONMENT)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The lock holds names, versions and hashes, and no address of a registry.
+lock: $(ENVIRONMENT)
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" --group dev pyproject.toml --output-file requirements.lock
+
+$(ENVIRONMENT): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "timnet needs Python 3.11; $(PYTHON) is $$($(PYTHON) --version). Say make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv build timnet-store *.egg-info

@@ -1,0 +1,163 @@
+"""From a command line to settings: defaults, then a config file, then TIMNET_ variables, then the options given.
+
+Imports nothing heavy: `--help` and a wrong value answer before Prefect, Ray or an array library is loaded.
+"""
+
+import argparse
+import json
+import sys
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from timnet.config import RunSettings
+from timnet.errors import ConfigError, TimnetError
+
+WRONG_USE = 2  # the exit status of a wrong value
+
+
+class Environment(BaseSettings):
+    """The one place where environment variables are read: where a machine keeps its data, not what a run computes."""
+
+    model_config = SettingsConfigDict(env_prefix="TIMNET_", extra="ignore")
+
+    store: str | None = None
+    data_root: str | None = None
+    ray_address: str | None = None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. See --help.")
+
+
+def option(field: str) -> str:
+    return "--" + field.replace("_", "-")
+
+
+def parse(
+    program: str,
+    description: str,
+    arguments: list[str],
+    choices: dict[str, list[str]],
+    model: type[BaseModel] = RunSettings,
+) -> tuple[Any, argparse.Namespace]:
+    """Settings of `model` and the options that are the command's own (local); raises ConfigError for a wrong value."""
+    parser = _Parser(
+        prog=f"python -m {program}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=32, width=110),
+    )
+    parser.add_argument(
+        "--local", action="store_true", help="run on this machine: its own Ray and Prefect's own temporary API"
+    )
+    parser.add_argument("--config", metavar="FILE", help="read options from a YAML, TOML or JSON file, named as here")
+    for name, field in model.model_fields.items():
+        flag = field.annotation is bool
+        text = field.description or ""
+        if name in choices:
+            text += ": " + ", ".join(choices[name])
+        if not flag and field.default is not None and not field.is_required():
+            default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+            text += f" [default: {default}]"
+        parser.add_argument(
+            option(name),
+            dest=name,
+            default=argparse.SUPPRESS,
+            help=text.replace("%", "%%"),
+            **({"action": "store_true"} if flag else {"metavar": _metavar(name, field.annotation)}),
+        )
+    given = vars(parser.parse_args(arguments))
+    own = argparse.Namespace(local=given.pop("local"), config=given.pop("config"))
+    if own.local:
+        given.setdefault("ray_address", "local")
+    layers = {**_file(own.config, model), **_environment(model), **given}
+    try:
+        return model(**layers), own
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from error
+
+
+def _environment(model: type[BaseModel]) -> dict[str, Any]:
+    found = Environment().model_dump(exclude_none=True)
+    return {name: value for name, value in found.items() if name in model.model_fields}
+
+
+def _metavar(name: str, annotation: Any) -> str:
+    if name in ("data_root", "weights"):
+        return "DIR"
+    if name == "store":
+        return "URI"
+    if name == "ray_address":
+        return "ADDRESS"
+    if name.endswith("_table"):
+        return "FILE"
+    kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    if any(typing.get_origin(kind) is tuple for kind in kinds):
+        return "A,B"
+    return "N" if int in kinds or float in kinds else "NAME"
+
+
+def _file(path: str | None, model: type[BaseModel]) -> dict[str, Any]:
+    """The options in a config file; keys may be written with dashes or underscores."""
+    if path is None:
+        return {}
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path}: cannot be read ({error}).") from error
+    try:
+        values = _parse_text(file, text)
+    except ValueError as error:
+        raise ConfigError(f"--config {path}: is not the {file.suffix[1:].upper()} it says it is ({error}).") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"--config {path}: expected options such as `epochs: 60`, received {type(values).__name__}.")
+    named = {str(key).replace("-", "_"): value for key, value in values.items()}
+    unknown = sorted(named.keys() - model.model_fields.keys())
+    if unknown:
+        allowed = ", ".join(model.model_fields)
+        raise ConfigError(f"--config {path}: there is no option {', '.join(unknown)}; allowed are {allowed}.")
+    return named
+
+
+def _parse_text(file: Path, text: str) -> Any:
+    match file.suffix.lower():
+        case ".toml":
+            return tomllib.loads(text)
+        case ".json":
+            return json.loads(text)
+        case ".yaml" | ".yml":
+            import yaml
+
+            try:
+                return yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise ValueError(" ".join(str(error).split())) from error
+        case suffix:
+            raise ConfigError(f"--config {file}: the kind {suffix!r} is unknown; allowed are .yaml, .toml and .json.")
+
+
+def _one_line(error: ValidationError) -> str:
+    parts = []
+    for detail in error.errors():
+        name = option(str(detail["loc"][0]))
+        what = detail["msg"].removeprefix("Value error, ")
+        parts.append(f"{name} {_shown(detail['input'])}: {what[:1].lower()}{what[1:]}")
+    return "; ".join(parts) + ". See --help."
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) or "(nothing)" if isinstance(value, (tuple, list)) else str(value)
+
+
+def fail(error: TimnetError) -> NoReturn:
+    """Print the error's text, which says what to do, and leave with the status of wrong use."""
+    print(f"timnet: {error}", file=sys.stderr)
+    raise SystemExit(WRONG_USE)

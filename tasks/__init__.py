@@ -1,0 +1,1 @@
+"""Prefect tasks and Ray actors: where and when the work of `timnet` runs."""

@@ -1,0 +1,177 @@
+"""The Ray actor that trains folds, and the pool that keeps actors warm. Imports no Prefect and, here, no TensorFlow."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from timnet import metrics, tables
+from timnet.splits import Columns
+from timnet.store import Store
+
+CHECKPOINT_FILE = "checkpoint.npz"
+WEIGHTS_FILE = "weights.npz"
+HISTORY_FILE = "history.parquet"
+PREDICTIONS_FILE = "predictions.parquet"
+METRICS_FILE = "metrics.json"
+
+
+class Checkpoint:
+    """A fold's checkpoint in the store: the one file that may lie in a folder without a marker."""
+
+    def __init__(self, store: Store, folder: str):
+        self._store, self._path = store, f"{folder}/{CHECKPOINT_FILE}"
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        return self._store.read_arrays(self._path) if self._store.exists(self._path) else None
+
+    def save(self, arrays: dict[str, np.ndarray]) -> None:
+        self._store.write_arrays(self._path, arrays)
+
+    def remove(self) -> None:
+        self._store.remove(self._path)
+
+
+@ray.remote(concurrency_groups={"progress": 1})
+class FoldTrainer:
+    """Trains one fold at a time. Lives as long as the run: TensorFlow starts once and the network is compiled once."""
+
+    def __init__(self, threads: int):
+        from timnet.training import Trainer
+
+        self._trainer = Trainer(threads)
+        self._progress: dict[str, Any] = {}
+
+    @ray.method(concurrency_group="progress")
+    def progress(self) -> dict[str, Any]:
+        """The last epoch of the fold in work; served beside the training, in a concurrency group of its own."""
+        return self._progress
+
+    def run(
+        self,
+        features: np.ndarray,
+        columns: Columns,
+        rows: tuple[np.ndarray, np.ndarray, np.ndarray],
+        settings: Any,
+        store: Store,
+        folder: str,
+        weights: dict[str, np.ndarray] | None,
+    ) -> dict[str, Any]:
+        """Train the fold, or evaluate it with given weights, and commit what it leaves into the folder.
+
+        Returns the fold's metrics, which are also in its metrics.json.
+        """
+        from timnet.training import FoldData
+
+        started = time.perf_counter()
+        self._progress = {}
+        data = FoldData(features, columns.classes, *rows)
+        checkpoint = Checkpoint(store, folder)
+        if weights is None:
+            result = self._trainer.train(data, settings, checkpoint=checkpoint, on_epoch=self._note)
+        else:
+            result = self._trainer.predict_with(data, settings, weights)
+        if result.history:
+            store.write_table(
+                f"{folder}/{HISTORY_FILE}", pa.Table.from_pylist(result.history, tables.HISTORY), tables.HISTORY
+            )
+        predictions = predictions_table(columns, settings.seed, settings.fold, rows[2], result)
+        store.write_table(f"{folder}/{PREDICTIONS_FILE}", predictions, tables.PREDICTIONS)
+        store.write_arrays(f"{folder}/{WEIGHTS_FILE}", result.weights)
+        test = rows[2]
+        scores = metrics.scores(columns.classes[test], result.probabilities.argmax(axis=1), len(columns.labels))
+        facts = {
+            "war": scores["war"],
+            "uar": scores["uar"],
+            "f1_macro": scores["f1_macro"],
+            "chosen_epoch": result.chosen_epoch,
+            "n_parameters": result.n_parameters,
+            **{f"n_{part}": len(r) for part, r in zip(("train", "validation", "test"), rows, strict=True)},
+            "seconds": {**result.seconds, "total": time.perf_counter() - started},
+        }
+        store.write_json(f"{folder}/{METRICS_FILE}", facts)
+        store.mark_done(folder, {"seed": settings.seed, "fold": settings.fold, "n_test": len(test)})
+        checkpoint.remove()
+        return facts
+
+    def _note(self, row: dict[str, Any]) -> None:
+        self._progress = {"epoch": row["epoch"], "loss": row["train_loss"]}
+
+
+def predictions_table(columns: Columns, seed: int, fold: int, test: np.ndarray, result: Any) -> pa.Table:
+    predicted = result.probabilities.argmax(axis=1)
+    return pa.table(
+        {
+            "corpus": [columns.corpus] * len(test),
+            "seed": pa.array([seed] * len(test), pa.int64()),
+            "fold": pa.array([fold] * len(test), pa.int32()),
+            "utterance_id": [columns.utterance_id[row] for row in test],
+            "speaker": pa.array([columns.speaker[row] for row in test], pa.string()),
+            "emotion": [columns.labels[columns.classes[row]] for row in test],
+            "predicted": [columns.labels[index] for index in predicted],
+            "probabilities": pa.array(list(result.probabilities), pa.list_(pa.float32())),
+            "embedding": pa.array(list(result.embeddings), pa.list_(pa.float32())),
+        },
+        schema=tables.PREDICTIONS,
+    )
+
+
+class TrainerPool:
+    """At most `size` trainer actors, made when first asked for and handed from fold to fold.
+
+    A lease that ends in an error kills its actor, since nobody knows what state it is in; the next lease makes a new one.
+    """
+
+    def __init__(self, size: int, threads: int, gpus: float):
+        self.size = size
+        self._actor = FoldTrainer.options(num_cpus=threads, num_gpus=gpus)
+        self._threads = threads
+        self._idle: SimpleQueue = SimpleQueue()
+        self._alive: set[Any] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def warm_up(self, n: int) -> None:
+        """Start actors before there is work for them, so that TensorFlow starts while features are loaded."""
+        for _ in range(min(n, self.size)):
+            self._idle.put(self._new())
+
+    @contextmanager
+    def lease(self) -> Iterator[Any]:
+        try:
+            actor = self._idle.get_nowait()
+        except Empty:
+            actor = self._new()
+        try:
+            yield actor
+        except BaseException:
+            self._kill(actor)
+            raise
+        self._idle.put(actor)
+
+    def close(self) -> None:
+        """Kill every actor; nothing is leased afterwards."""
+        with self._lock:
+            self._closed = True
+            alive, self._alive = self._alive, set()
+        for actor in alive:
+            ray.kill(actor)
+
+    def _new(self) -> Any:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the run is being stopped")
+            actor = self._actor.remote(self._threads)
+            self._alive.add(actor)
+        return actor
+
+    def _kill(self, actor: Any) -> None:
+        with self._lock:
+            self._alive.discard(actor)
+        ray.kill(actor)

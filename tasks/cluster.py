@@ -1,0 +1,77 @@
+"""The Ray cluster of a run: started here or joined, and closed only if it was started here."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from timnet.errors import ConfigError
+
+LOCAL = "local"
+
+# Numeric libraries in workers keep to one thread unless told otherwise: folds run side by side.
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "KERAS_BACKEND": "tensorflow",
+}
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """Be connected to Ray inside the block.
+
+    A Ray that this process is connected to already is used and left alone. `local` or None starts one on this machine
+    and stops it afterwards; anything else joins a running cluster and only disconnects.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        if address in (None, LOCAL):
+            ray.init(
+                address=LOCAL,
+                num_cpus=usable_cpus(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+                runtime_env={"env_vars": _WORKER_ENVIRONMENT},
+            )
+        else:
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level="error",
+                runtime_env={"env_vars": _WORKER_ENVIRONMENT},
+            )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"--ray-address {address}: no Ray cluster answers there ({error}). Allowed are local, auto, host:port and "
+            "ray://host:port; `ray status` on the head node tells whether it is up."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may run on, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def slots(threads_per_fold: int, gpus_per_fold: float, max_parallel: int | None) -> int:
+    """How many folds the connected cluster trains at the same time; raises ConfigError where it could not train one."""
+    available = ray.cluster_resources()
+    fits = int(available.get("CPU", 0) // threads_per_fold)
+    if gpus_per_fold:
+        fits = min(fits, int(available.get("GPU", 0) / gpus_per_fold + 1e-9))
+    if fits < 1:
+        raise ConfigError(
+            f"One fold needs {threads_per_fold} CPUs and {gpus_per_fold:g} GPUs, and the cluster has "
+            f"{available.get('CPU', 0):g} CPUs and {available.get('GPU', 0):g} GPUs. "
+            "Use a smaller --threads-per-fold or --gpus-per-fold, or a larger cluster."
+        )
+    return min(fits, max_parallel or fits)

@@ -1,0 +1,68 @@
+"""What the tasks of one run share: the store, Ray once somebody needs it, the trainers, the progress and the way to stop."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from tasks import cluster
+from tasks.actors import TrainerPool
+from tasks.progress import Reporter
+from timnet.config import RunSettings
+from timnet.store import Store
+
+
+class RunContext:
+    """Open for the time of one run. Leaving it stops every wait, kills every actor and closes Ray if it was opened here.
+
+    Deliberately no dataclass: Prefect looks into collections and dataclasses that are given to tasks, not into this.
+    """
+
+    def __init__(self, settings: RunSettings, run_id: str, reporter: Reporter):
+        self.settings = settings
+        self.run_id = run_id
+        self.reporter = reporter
+        self.store = Store(settings.store)
+        self.stop = threading.Event()
+        self.timings: list[dict[str, Any]] = []
+        self._stack = contextlib.ExitStack()
+        self._lock = threading.Lock()
+        self._connected = False
+        self._pool: TrainerPool | None = None
+
+    def __enter__(self) -> "RunContext":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop.set()
+        if self._pool is not None:
+            self._pool.close()
+        self._stack.close()
+
+    def connect(self) -> None:
+        """Start or join Ray, at the first call; a run that finds everything in the store never does."""
+        with self._lock:
+            if not self._connected:
+                with self.timed("start Ray"):
+                    self._stack.enter_context(cluster.cluster(self.settings.ray_address))
+                self._connected = True
+
+    def trainers(self) -> TrainerPool:
+        self.connect()
+        with self._lock:
+            if self._pool is None:
+                settings = self.settings
+                size = cluster.slots(settings.threads_per_fold, settings.gpus_per_fold, settings.max_parallel)
+                self._pool = TrainerPool(size, settings.threads_per_fold, settings.gpus_per_fold)
+            return self._pool
+
+    @contextlib.contextmanager
+    def timed(self, name: str, *, reused: bool = False) -> Iterator[None]:
+        """Note how long the block took, for the report."""
+        started = time.perf_counter()
+        yield
+        self.timings.append({"name": name, "seconds": round(time.perf_counter() - started, 3), "reused": reused})

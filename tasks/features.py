@@ -1,0 +1,152 @@
+"""Prefect tasks from recordings to features: scan a corpus, split it, extract its features."""
+
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from timnet.features import FeatureProfile, feature_key, n_frames
+
+from tasks import shards
+from tasks.context import RunContext
+from tasks.waiting import wait_all
+from timnet import audit, fold_tables, splits, tables
+from timnet.config import identity
+from timnet.corpora import demo, folder, manifest
+from timnet.corpora.base import Problem
+from timnet.plan import CorpusPlan
+from timnet.splits import Columns, Fold, Protocol
+
+SCAN_VERSION = 1  # raise when a scan of the same files would find something else
+SPLIT_VERSION = 1  # raise when a protocol cuts differently
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A corpus as it was found: its manifest and all that follows from it without opening a recording again."""
+
+    folder: str
+    table: pa.Table
+    key: str  # of the content: utterances, their audio, labels and speakers
+    columns: Columns
+    signal_length: int
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+@task(name="scan", task_run_name="scan {name}", cache_policy=NO_CACHE, persist_result=False)
+def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
+    """Find and check every recording of a corpus; a corpus whose files have not changed is not read again."""
+    store, corpus, source = context.store, planned.corpus, planned.source
+    if corpus.synthetic:
+        demo.write(store)
+    listing = source.listing
+    target = f"manifests/{corpus.name}/{identity(SCAN_VERSION, corpus.name, list(corpus.labels), dict(listing))}"
+    reused = store.is_done(target)
+    with context.timed(f"scan {name}", reused=reused):
+        if not reused:
+            found = corpus.find(source)
+            paths = [utterance.path for utterance in found.utterances]
+            facts = _inspect(planned, paths, context) if paths else {}
+            table, problems = manifest.build(corpus, found, facts)
+            store.write_table(f"{target}/manifest.parquet", table, tables.MANIFEST)
+            store.write_json(f"{target}/problems.json", [asdict(problem) for problem in problems])
+            facts = {"key": manifest.manifest_key(table), "n_utterances": table.num_rows, "notes": list(found.notes)}
+            store.mark_done(target, facts)
+    facts = store.done(target)
+    problems = [Problem(**problem) for problem in store.read_json(f"{target}/problems.json")]
+    manifest.check(corpus, problems, skip_bad=context.settings.skip_bad)
+    table = store.read_table(f"{target}/manifest.parquet", tables.MANIFEST)
+    hours = sum(table["duration_s"].to_pylist()) / 3600
+    again = " (unchanged since the last scan)" if reused else ""
+    context.reporter.say(f"{name}: {table.num_rows} utterances, {hours:.2f} h{again}")
+    for problem in problems:
+        context.reporter.say(f"  left out: {problem.message}")
+    return Scanned(
+        folder=target,
+        table=table,
+        key=facts["key"],
+        columns=Columns.of(corpus.name, corpus.labels, table),
+        signal_length=context.settings.signal_length or folder.signal_length(corpus, table["duration_s"].to_pylist()),
+        problems=tuple(problems),
+        notes=tuple(facts["notes"]),
+    )
+
+
+def _inspect(planned: CorpusPlan, paths: list[str], context: RunContext) -> dict:
+    context.connect()
+    parts = [[paths[row] for row in rows] for rows in shards.shards(len(paths))]
+    refs = [
+        shards.inspect_shard.options(name=f"inspect {planned.corpus.name} shard {i}").remote(planned.source, part)
+        for i, part in enumerate(parts)
+    ]
+    found = wait_all(refs, context.stop)
+    return dict(zip(paths, (facts for part in found for facts in part), strict=True))
+
+
+@task(name="split", task_run_name="split {name} seed {seed}", cache_policy=NO_CACHE, persist_result=False)
+def split(
+    name: str, seed: int, scanned: Scanned, protocol: Protocol, n_folds: int, context: RunContext
+) -> tuple[str, list[Fold]]:
+    """The folds of a corpus for a seed, audited and stored; returns their folder and their rows."""
+    store = context.store
+    user_table = context.settings.split_table
+    given = None if user_table is None else fold_tables.read_user_table(user_table)
+    key = identity(
+        SPLIT_VERSION, scanned.key, protocol.name, n_folds, seed, None if given is None else given.to_pylist()
+    )
+    target = f"splits/{name}/{key}"
+    if store.is_done(target):
+        return target, fold_tables.from_table(
+            scanned.columns, store.read_table(f"{target}/folds.parquet", tables.FOLDS)
+        )
+    if given is None:
+        folds = splits.split(protocol.name, scanned.columns, n_folds, seed)
+    else:
+        folds = splits.check(fold_tables.from_table(scanned.columns, given), "table", scanned.columns)
+    audited = audit.audit(protocol, scanned.columns, scanned.table, folds)
+    table = fold_tables.to_table(scanned.columns, folds)
+    store.write_table(f"{target}/folds.parquet", table, tables.FOLDS)
+    store.write_json(f"{target}/audit.json", audited)
+    store.mark_done(target, {"n_folds": len(folds)})
+    return target, fold_tables.from_table(scanned.columns, table)
+
+
+def features_folder(scanned: Scanned, profile: FeatureProfile) -> str:
+    return f"features/{scanned.columns.corpus}/{feature_key(profile, scanned.signal_length, scanned.key)}"
+
+
+@task(name="extract", task_run_name="extract {name}", cache_policy=NO_CACHE, persist_result=False)
+def extract(name: str, planned: CorpusPlan, scanned: Scanned, profile: FeatureProfile, context: RunContext) -> str:
+    """Extract the features of a corpus over Ray, shard by shard; shards that are there already are kept."""
+    store, target = context.store, features_folder(scanned, profile)
+    if store.is_done(target):
+        context.reporter.say(f"{name}: features are there already")
+        return target
+    context.connect()
+    with context.timed(f"extract {name}"):
+        recordings = list(zip(scanned.columns.utterance_id, scanned.table["path"].to_pylist(), strict=True))
+        parts = shards.shards(len(recordings))
+        refs = []
+        for number, rows in enumerate(parts):
+            shard = shards.shard_folder(target, number)
+            if not store.is_done(shard):
+                job = shards.extract_shard.options(name=f"extract {name} shard {number}")
+                part = [recordings[row] for row in rows]
+                refs.append(job.remote(store, shard, planned.source, part, profile, scanned.signal_length))
+        seconds = wait_all(refs, context.stop)
+        store.mark_done(
+            target,
+            {
+                "n_shards": len(parts),
+                "n_utterances": len(recordings),
+                "n_frames": n_frames(profile, scanned.signal_length),
+                "n_coefficients": profile.n_coefficients,
+                "profile": asdict(profile),
+                "signal_length": scanned.signal_length,
+                "core_seconds": sum(seconds),
+            },
+        )
+    audio_s = sum(scanned.table["duration_s"].to_pylist())
+    context.reporter.say(f"{name}: features of {audio_s / 60:.1f} min of audio in {sum(seconds):.1f} core-seconds")
+    return target

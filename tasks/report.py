@@ -1,0 +1,24 @@
+"""The Prefect task that makes the report of a run and its artifacts."""
+
+import re
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from tasks.context import RunContext
+from timnet import report
+
+
+@task(name="report", task_run_name="report {name}", cache_policy=NO_CACHE, persist_result=False)
+def make_report(name: str, context: RunContext) -> dict[str, Any]:
+    """Make tables, figures, page and summary.json of a run from the store; returns the summary."""
+    with context.timed(f"report {name}"):
+        summary = report.build(context.store, name)
+    key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")  # what Prefect allows in an artifact's key
+    create_markdown_artifact(key=f"{key}-summary", markdown=report.markdown(summary), description=f"timnet run {name}")
+    create_table_artifact(
+        key=f"{key}-folds", table=report.table(summary), description=f"the folds of timnet run {name}"
+    )
+    return summary

@@ -1,0 +1,94 @@
+"""What a Ray worker does with a shard of recordings. Imports no Prefect, so that a worker starts quickly."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from timnet import audio, tables
+from timnet.corpora.base import Source
+from timnet.errors import AudioError, CorpusError, StoreError
+from timnet.features import FeatureProfile, extract, n_frames
+from timnet.store import Store
+
+FILES_PER_SHARD = 64  # part of where features lie, so it does not depend on the number of workers
+
+FEATURES_FILE = "features.parquet"
+
+
+def shards(n_files: int) -> list[range]:
+    """Row numbers of each shard, in order."""
+    return [range(start, min(start + FILES_PER_SHARD, n_files)) for start in range(0, n_files, FILES_PER_SHARD)]
+
+
+def shard_folder(features_folder: str, number: int) -> str:
+    return f"{features_folder}/shard-{number:05d}"
+
+
+@ray.remote
+def inspect_shard(source: Source, paths: Sequence[str]) -> list[audio.AudioFacts]:
+    """Decode every recording once: its hash, duration and what is wrong with it; one entry a path."""
+    return [_inspect(source, path) for path in paths]
+
+
+def _inspect(source: Source, path: str) -> audio.AudioFacts:
+    try:
+        data = source.read_bytes(path)
+    except (CorpusError, OSError) as error:  # such as a link to nowhere, or a file that may not be read
+        return audio.AudioFacts("", 0.0, 0, 0, ("unreadable", f"{path}: cannot be read ({error})."))
+    return audio.inspect(data, path)
+
+
+@ray.remote
+def extract_shard(
+    store: Store,
+    folder: str,
+    source: Source,
+    recordings: Sequence[tuple[str, str]],
+    profile: FeatureProfile,
+    signal_length: int,
+) -> float:
+    """Extract the features of (utterance_id, path) pairs into a committed folder; returns the seconds it took."""
+    started = time.perf_counter()
+    schema = tables.features_schema(n_frames(profile, signal_length), profile.n_coefficients)
+    matrices = []
+    for _, path in recordings:
+        samples, sample_rate_hz = audio.read(source.read_bytes(path), path)
+        features = extract(samples, sample_rate_hz, profile, signal_length)
+        if not np.isfinite(features).all():
+            raise AudioError(f"{path}: its features are not finite numbers. Check the recording, or leave it out.")
+        matrices.append(features.ravel())
+    flat = pa.array(np.concatenate(matrices))
+    columns = [
+        pa.array([utterance_id for utterance_id, _ in recordings]),
+        pa.FixedSizeListArray.from_arrays(flat, len(matrices[0])),
+    ]
+    store.write_table(f"{folder}/{FEATURES_FILE}", pa.Table.from_arrays(columns, schema=schema), schema)
+    seconds = time.perf_counter() - started
+    store.mark_done(folder, {"n_utterances": len(recordings), "seconds": seconds})
+    return seconds
+
+
+@ray.remote(num_cpus=0)  # waits for the store more than it works, and has to run beside trainers that hold every CPU
+def load_features(store: Store, folder: str, utterance_ids: Sequence[str]) -> np.ndarray:
+    """All features of a corpus as one (n_utterances, n_frames, n_coefficients) float32 array, in the order asked for.
+
+    Runs as a task so that the array goes from the store into Ray's object store without passing through the driver.
+    """
+    facts = store.done(folder)
+    row = {utterance: i for i, utterance in enumerate(utterance_ids)}
+    shape = (facts["n_frames"], facts["n_coefficients"])
+    schema = tables.features_schema(*shape)
+    result = np.empty((len(row), *shape), np.float32)
+    found = np.zeros(len(row), bool)
+    for number in range(facts["n_shards"]):
+        table = store.read_table(f"{shard_folder(folder, number)}/{FEATURES_FILE}", schema)
+        rows = [row[utterance] for utterance in table["utterance_id"].to_pylist()]
+        values = table["features"].combine_chunks().flatten().to_numpy()
+        result[rows] = values.reshape(len(rows), *shape)
+        found[rows] = True
+    if not found.all():
+        raise StoreError(f"{store.at(folder)} lacks {int((~found).sum())} utterances. Delete it and run again.")
+    return result

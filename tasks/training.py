@@ -1,0 +1,87 @@
+"""Prefect tasks that train or evaluate folds, each on a Ray actor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.context import RunContext
+from tasks.waiting import wait
+from timnet.config import FoldSettings
+from timnet.splits import Columns, Fold
+
+RETRIES = 2
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """One fold of one corpus and seed: what to train it with and where its results lie."""
+
+    corpus: str
+    seed: int
+    fold: int  # counted from 1
+    columns: Columns
+    rows: Fold
+    settings: FoldSettings
+    folder: str
+    weights: dict[str, np.ndarray] | None = None  # given: evaluate these instead of training
+
+    @property
+    def name(self) -> str:
+        return f"{self.corpus} seed {self.seed} fold {self.fold}"
+
+
+class Jobs:
+    """The folds of a run by name, and the features of each corpus in Ray's object store.
+
+    A task is given the name of its fold and this object, into which Prefect does not look.
+    """
+
+    def __init__(self, jobs: list[FoldJob], features: dict[str, ray.ObjectRef]):
+        self.by_name = {job.name: job for job in jobs}
+        self.features = features
+
+
+def _worker_was_lost(task: Any, run: Any, state: Any) -> bool:
+    """Retry what a machine did, such as a killed process; not what the data or the settings did."""
+    try:
+        state.result()
+    except (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError):
+        return True
+    except BaseException:
+        return False
+    return False
+
+
+@task(
+    name="train fold",
+    task_run_name="{name}",
+    retries=RETRIES,
+    retry_delay_seconds=1,
+    retry_condition_fn=_worker_was_lost,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def train_fold(name: str, jobs: Jobs, context: RunContext) -> dict[str, Any]:
+    """Train one fold on a leased actor, watching its progress; returns its metrics, which are in the store as well."""
+    job = jobs.by_name[name]
+    if context.store.is_done(job.folder):  # another run has finished it meanwhile
+        return context.store.read_json(f"{job.folder}/metrics.json")
+    with context.trainers().lease() as actor:
+        ref = actor.run.options(name=name).remote(
+            jobs.features[job.corpus], job.columns, job.rows, job.settings, context.store, job.folder, job.weights
+        )
+
+        def look() -> None:
+            state, _ = ray.wait([actor.progress.remote()], timeout=1)
+            if state:
+                context.reporter.epoch(name, ray.get(state[0]))
+
+        scores = wait(ref, context.stop, look)
+    context.reporter.finished(
+        name, job.settings.recipe.epochs, f"WAR {100 * scores['war']:.2f} %  UAR {100 * scores['uar']:.2f} %"
+    )
+    return scores

@@ -1,0 +1,195 @@
+"""The whole line for real: recordings in, Ray and Prefect at work, report out; interrupted, resumed, refused."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import EMOTIONS, SPEAKERS, TAKES, until, write_tone
+
+from timnet import tables
+from timnet.store import Store
+
+pytestmark = [pytest.mark.ray, pytest.mark.prefect]
+
+SETTINGS = (
+    "--corpora", "TINY", "--folds", "3", "--seeds", "7", "--epochs", "12", "--recipe", "demo", "--run-id", "first",
+    "--checkpoint-every-epochs", "2", "--max-parallel", "2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(command, recordings, tmp_path_factory):
+    """A run that nothing disturbed: its store and what it printed."""
+    store = tmp_path_factory.mktemp("finished")
+    done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS)
+    return store, done
+
+
+def predictions(store):
+    table = Store(str(store)).read_table("runs/first/report/predictions.parquet", tables.PREDICTIONS)
+    return table.sort_by([("seed", "ascending"), ("fold", "ascending"), ("utterance_id", "ascending")])
+
+
+def test_a_run_leaves_a_report_with_the_promised_summary(finished):
+    store, done = finished
+    summary = json.loads((store / "runs/first/report/summary.json").read_text())
+    corpus = summary["corpora"]["TINY"]
+    n = len(EMOTIONS) * len(SPEAKERS) * TAKES
+    assert sum(fold["n"] for fold in corpus["folds"]) == n
+    assert [fold["fold"] for fold in corpus["folds"]] == [1, 2, 3]
+    for kind in ("pooled", "fold_mean", "fold_sd"):
+        assert 0 <= corpus[kind]["war"] <= 1
+        assert 0 <= corpus[kind]["uar"] <= 1
+    assert f"WAR {100 * corpus['pooled']['war']:.2f} %" in done.stdout + done.stderr
+    for name in ("index.html", "metrics.parquet", "predictions.parquet", "results.xlsx"):
+        assert (store / "runs/first/report" / name).stat().st_size > 0
+
+
+def test_the_scores_follow_from_the_stored_predictions(finished):
+    from sklearn.metrics import accuracy_score, recall_score
+
+    store, _ = finished
+    table = predictions(store)
+    truth, predicted = table["emotion"].to_pylist(), table["predicted"].to_pylist()
+    pooled = json.loads((store / "runs/first/report/summary.json").read_text())["corpora"]["TINY"]["pooled"]
+    assert pooled["war"] == pytest.approx(accuracy_score(truth, predicted))
+    assert pooled["uar"] == pytest.approx(recall_score(truth, predicted, average="macro"))
+    labels = sorted(EMOTIONS)
+    probabilities = np.array(table["probabilities"].to_pylist())
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert [labels[i] for i in probabilities.argmax(axis=1)] == predicted
+
+
+def test_nobody_who_is_tested_was_heard_in_training(finished):
+    store = Store(str(finished[0]))
+    run = store.read_json("runs/first/run.json")
+    audit = store.read_json(run["corpora"]["TINY"]["seeds"]["7"]["split"] + "/audit.json")
+    assert audit["protocol"] == "speaker-independent"
+    assert [fold["shared"]["speaker"]["train-test"] for fold in audit["folds"]] == [0, 0, 0]
+    assert sorted({s for fold in audit["folds"] for s in fold["speakers"]["test"]}) == sorted(SPEAKERS)
+
+
+def test_each_fold_is_a_named_task_run_in_prefect(finished, command):
+    """Read from Prefect's own database through Prefect's own client."""
+    code = (
+        "from prefect.client.orchestration import get_client\n"
+        "from prefect import settings\n"
+        "changes = {settings.PREFECT_API_URL: None, settings.PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120}\n"
+        "with settings.temporary_settings(changes), get_client(sync_client=True) as client:\n"
+        "    for run in client.read_task_runs(): print('task', run.name, run.state_name)\n"
+        "    for run in client.read_flow_runs(): print('flow', run.name, run.state_name)\n"
+        "    for artifact in client.request('POST', '/artifacts/filter', json={}).json(): print('artifact', artifact['key'])\n"
+    )
+    environment = {**os.environ, "PREFECT_HOME": str(command.home)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert "flow first Completed" in lines
+    for name in (
+        "scan TINY",
+        "split TINY seed 7",
+        "extract TINY",
+        *(f"TINY seed 7 fold {i}" for i in (1, 2, 3)),
+        "report first",
+    ):
+        assert f"task {name} Completed" in lines
+    assert "artifact first-summary" in lines
+    assert "artifact first-folds" in lines
+
+
+def test_the_same_command_again_computes_nothing(finished, command, recordings):
+    store, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
+    done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS)
+    assert {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()} == before
+    assert "3 of 3 folds are finished already" in done.stderr
+
+
+def test_a_run_name_belongs_to_its_settings(finished, command, recordings):
+    store, _ = finished
+    done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS, "--epochs", "13", status=2)
+    assert "--run-id first is taken by a run with other settings (epochs: 12 there, 13 now)" in done.stderr
+
+
+def finished_folds(store):
+    return len(list(store.glob("trained/*/*/_DONE.json")))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_numbers(how, finished, command, recordings, tmp_path):
+    arguments = ("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    process = command.start(*arguments)
+    until(lambda: list(tmp_path.glob("trained/*/*/checkpoint.npz")) or process.poll() is not None)
+    if how is signal.SIGINT:
+        os.killpg(process.pid, how)  # what a terminal does: everybody in the foreground hears Ctrl-C
+    else:
+        process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not (tmp_path / "runs/first/_DONE.json").exists()
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "goes on from what was finished" in err
+    until(lambda: not alive(process.pid), 30)
+    already = finished_folds(tmp_path)
+    done = command.run(*arguments)
+    if already:
+        assert f"{already} of 3 folds are finished already" in done.stderr
+    assert predictions(tmp_path).equals(predictions(finished[0]))
+
+
+def alive(session):
+    """Processes of a session, which is the command with all that it started."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry))
+    return found
+
+
+def test_a_fold_that_fails_is_named_and_the_others_are_reported(finished, command, recordings, tmp_path):
+    broken = sorted(path.parent.name for path in finished[0].glob("trained/TINY/*/_DONE.json"))[0]
+    folder = tmp_path / "trained/TINY" / broken
+    folder.mkdir(parents=True)
+    (folder / "checkpoint.npz").write_bytes(b"not a checkpoint")
+    done = command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS, status=1)
+    assert "1 of 3 folds failed: TINY seed 7 fold" in done.stderr
+    summary = json.loads((tmp_path / "runs/first/report/summary.json").read_text())
+    states = [fold["state"] for fold in summary["corpora"]["TINY"]["folds"]]
+    assert sorted(states) == ["completed", "completed", "failed"]
+    assert "is not a whole .npz file" in (tmp_path / "runs/first/report/index.html").read_text()
+    assert not (tmp_path / "runs/first/_DONE.json").exists()
+    (folder / "checkpoint.npz").unlink()
+    command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    assert predictions(tmp_path).equals(predictions(finished[0]))
+
+
+def test_bad_recordings_stop_the_run_or_are_left_out_by_name(command, recordings, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(recordings, root)
+    (root / "TINY/angry/ann/broken.wav").write_bytes(b"RIFF but no more")
+    (root / "TINY/happy/bob/empty.wav").write_bytes(b"")
+    write_tone(root / "TINY/sad/cem/short.wav", 120, 1, duration_s=0.01)
+    arguments = ("--data-root", str(root), "--store", str(tmp_path / "store"), *SETTINGS, "--epochs", "1")
+    done = command.run(*arguments, status=1)
+    for name in ("angry/ann/broken.wav", "happy/bob/empty.wav", "sad/cem/short.wav"):
+        assert name in done.stderr
+    assert "--skip-bad" in done.stderr
+    assert not (tmp_path / "store/trained").exists()
+    done = command.run(*arguments, "--skip-bad", "--run-id", "without")
+    assert "happy/bob/empty.wav" in done.stderr
+    page = (tmp_path / "store/runs/without/report/index.html").read_text()
+    for name in ("broken.wav", "empty.wav", "short.wav"):
+        assert name in page

@@ -1,0 +1,161 @@
+"""Command lines: layers of settings, and one clear line for a wrong value."""
+
+import subprocess
+import sys
+
+import pytest
+
+from flows.command import parse
+from timnet.errors import ConfigError
+
+
+def settings(*arguments):
+    return parse("flows.cv", "about", list(arguments), {})[0]
+
+
+def test_options_become_settings():
+    given = settings(
+        "--corpora", "EMODB,SAVEE", "--seeds", "46,47", "--folds", "5", "--skip-bad", "--gpus-per-fold", "0.25"
+    )
+    assert given.corpora == ("EMODB", "SAVEE")
+    assert given.seeds == (46, 47)
+    assert (given.folds, given.skip_bad, given.gpus_per_fold) == (5, True, 0.25)
+    assert given.ray_address is None
+
+
+def test_local_is_a_matter_of_settings():
+    assert settings("--local").ray_address == "local"
+    assert settings("--local", "--ray-address", "auto").ray_address == "auto"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.yaml", "epochs: 7\nrun-id: from-file\nseeds: [1, 2]\n"),
+        ("a.toml", 'epochs = 7\nrun_id = "from-file"\nseeds = [1, 2]\n'),
+        ("a.json", '{"epochs": 7, "run-id": "from-file", "seeds": "1,2"}'),
+    ],
+)
+def test_a_config_file_lies_under_the_options(tmp_path, name, text):
+    file = tmp_path / name
+    file.write_text(text)
+    given = settings("--config", str(file), "--run-id", "from-option")
+    assert (given.epochs, given.run_id, given.seeds) == (7, "from-option", (1, 2))
+
+
+def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
+    file = tmp_path / "a.yaml"
+    file.write_text("store: from-file\ndata-root: from-file\n")
+    monkeypatch.setenv("TIMNET_STORE", "from-environment")
+    given = settings("--config", str(file))
+    assert (given.store, given.data_root) == ("from-environment", "from-file")
+    assert settings("--config", str(file), "--store", "from-option").store == "from-option"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--folds", "1"], "--folds 1: input should be greater than or equal to 2"),
+        (["--folds", "many"], "--folds many: input should be a valid integer"),
+        (["--seeds", "1,x"], "--seeds x: input should be a valid integer"),
+        (["--seeds", "-1"], "--seeds -1: input should be greater than or equal to 0"),
+        (["--seeds", ","], "--seeds (nothing): tuple should have at least 1 item"),
+        (["--epochs", "0"], "--epochs 0: input should be greater than or equal to 1"),
+        (["--run-id", "../x"], "--run-id ../x: string should match pattern"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+        (["--fold", "3"], "unrecognized arguments: --fold 3"),
+        (["--epochs"], "argument --epochs: expected one argument"),
+        (["--config", "/no/such.yaml"], "--config /no/such.yaml: cannot be read"),
+    ],
+)
+def test_a_wrong_value_is_one_line(arguments, text):
+    with pytest.raises(ConfigError) as caught:
+        settings(*arguments)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.yaml", "epoch: 3", "there is no option epoch; allowed are corpora, data_root"),
+        ("a.yaml", "- 3", "expected options such as `epochs: 60`, received list"),
+        ("a.yaml", "a: [", "is not the YAML it says it is"),
+        ("a.toml", "a = ", "is not the TOML it says it is"),
+        ("a.json", "{", "is not the JSON it says it is"),
+        ("a.ini", "x", "the kind '.ini' is unknown; allowed are .yaml, .toml and .json"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path, name, text, message):
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        settings("--config", str(file))
+    assert message in str(caught.value)
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cv", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--protocol", "magic"], "There is no protocol 'magic'; allowed are speaker-independent, "),
+        (["--features", "magic"], "--features magic: allowed are soxr_hq, published, paper-text"),
+        (["--recipe", "magic"], "--recipe magic: allowed are "),
+        (["--model", "magic"], "magic"),
+        (["--corpora", "EMODB"], "--corpora EMODB needs --data-root DIR"),
+        (["--corpora", "nothing"], "There is no corpus 'nothing'; allowed are CASIA, DEMO, EMODB"),
+        (["--corpora", "demo,DEMO"], "--corpora names DEMO twice"),
+        (["--split-table", "x.csv"], "--protocol table and --split-table FILE go together"),
+        (["--store", "nosuch://x"], "The store 'nosuch://x' cannot be opened"),
+        (["--folds", "1"], "--folds 1: input should be greater than or equal to 2"),
+    ],
+)
+def test_a_wrong_value_ends_before_any_work_with_status_2(tmp_path, monkeypatch, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    done = command("--local", *arguments)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_explains_every_option_with_its_default():
+    done = command("--help")
+    assert done.returncode == 0
+    for option in (
+        "--corpora",
+        "--data-root",
+        "--store",
+        "--seeds",
+        "--folds",
+        "--epochs",
+        "--protocol",
+        "--features",
+        "--run-id",
+        "--max-parallel",
+        "--threads-per-fold",
+        "--config",
+        "--local",
+        "--skip-bad",
+    ):
+        assert option in done.stdout
+    assert "[default: speaker-independent]" in " ".join(done.stdout.split())
+    assert "published-leaky" in done.stdout
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['cv', '--help']\n"
+        "import runpy\n"
+        "try: runpy.run_module('flows.cv', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'prefect', 'ray', 'tensorflow', 'keras', 'librosa', 'numba', 'sklearn', 'matplotlib', 'scipy.signal'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr.strip() == "[]"

@@ -1,0 +1,115 @@
+"""The store: whole files or none, folders that count only with their marker, errors that say what to do."""
+
+import io
+import os
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from timnet import tables
+from timnet.errors import StoreError
+from timnet.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "store"))
+
+
+def feature_table(n=3, n_frames=5, n_coefficients=2):
+    schema = tables.features_schema(n_frames, n_coefficients)
+    values = np.random.default_rng(0).normal(size=(n, n_frames * n_coefficients)).astype(np.float32)
+    columns = [
+        pa.array([f"u{i}" for i in range(n)]),
+        pa.FixedSizeListArray.from_arrays(values.ravel(), values.shape[1]),
+    ]
+    return pa.Table.from_arrays(columns, schema=schema), schema
+
+
+def test_tables_come_back_as_they_went(store):
+    table, schema = feature_table()
+    store.write_table("a/b.parquet", table, schema)
+    assert store.read_table("a/b.parquet", schema).equals(table)
+
+
+def test_arrays_come_back_and_keep_slashes_in_their_names(store):
+    store.write_arrays("w.npz", {"forward/tab1/kernel": np.eye(3)})
+    np.testing.assert_array_equal(store.read_arrays("w.npz")["forward/tab1/kernel"], np.eye(3))
+
+
+def test_an_archive_with_a_pickle_in_it_is_refused(store):
+    hostile = io.BytesIO()
+    np.savez(hostile, a=np.array([{}], object))
+    store.write_bytes("bad.npz", hostile.getvalue())
+    with pytest.raises(StoreError, match=r"is not a whole \.npz file"):
+        store.read_arrays("bad.npz")
+
+
+def test_a_folder_counts_only_with_its_marker(store):
+    store.write_json("work/data.json", [1])
+    assert not store.is_done("work")
+    store.mark_done("work", {"rows": 1})
+    assert store.is_done("work")
+    assert store.done("work") == {"rows": 1}
+    assert store.children("work") == ["_DONE.json", "data.json"]
+    store.delete("work")
+    assert not store.is_done("work")
+    assert store.children("work") == []
+
+
+def test_a_write_that_breaks_off_leaves_the_old_file_and_no_other(store, monkeypatch):
+    store.write_bytes("a/file", b"old")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        store.write_bytes("a/file", b"new")
+    assert store.read_bytes("a/file") == b"old"
+    assert store.children("a") == ["file"]
+
+
+def test_a_store_travels_as_its_uri(store):
+    store.write_json("x.json", {"a": 1})
+    assert pickle.loads(pickle.dumps(store)).read_json("x.json") == {"a": 1}
+
+
+def test_a_relative_store_stays_where_it_was_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = Store("here")
+    monkeypatch.chdir("/")
+    store.write_json("x.json", 1)
+    assert (tmp_path / "here" / "x.json").exists()
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "a/../../outside"])
+def test_nothing_is_read_outside_the_store(store, path):
+    with pytest.raises(StoreError, match="stays inside it"):
+        store.read_bytes(path)
+
+
+def test_errors_say_what_is_wrong(store):
+    with pytest.raises(StoreError, match=r"absent\.json is not in the store"):
+        store.read_json("absent.json")
+    store.write_bytes("half.json", b'{"a": ')
+    with pytest.raises(StoreError, match=r"is not JSON .* Delete it and run again"):
+        store.read_json("half.json")
+    store.write_bytes("half.parquet", b"PAR1")
+    with pytest.raises(StoreError, match="is not a Parquet file"):
+        store.read_table("half.parquet")
+    with pytest.raises(StoreError, match=r"The store 'nosuch://x' cannot be opened.*Allowed are a folder"):
+        Store("nosuch://x")
+
+
+def test_a_table_of_another_shape_is_refused_with_what_differs(store):
+    table, schema = feature_table()
+    store.write_table("f.parquet", table, schema)
+    with pytest.raises(
+        StoreError, match=r"features: expected fixed_size_list<.*>\[4\], received fixed_size_list<.*>\[10\]"
+    ):
+        store.read_table("f.parquet", tables.features_schema(2, 2))
+    with pytest.raises(StoreError, match="fold: expected int32, received no such column"):
+        store.read_table("f.parquet", tables.FOLDS)

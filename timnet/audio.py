@@ -1,0 +1,123 @@
+"""Recordings: read them, say what is wrong with them, and give them one length.
+
+A recording with several channels becomes one by their mean, as `librosa.load(sr=None, mono=True)` does it.
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from timnet.errors import AudioError
+
+MIN_DURATION_S = 0.1  # shorter than a syllable; the shortest recording of the published corpora has 1.2 s
+MIN_PEAK_DBFS = -80.0  # 3 steps of 16 bit; the quietest whispers in speech corpora peak above -60
+MIN_SAMPLE_RATE_HZ = 4_000  # half the telephone's: below it and above the next, the header is broken
+MAX_SAMPLE_RATE_HZ = 768_000
+
+READABLE = "WAV, FLAC, OGG, MP3, AIFF and AU"
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """What is known of a recording once it has been decoded."""
+
+    # SHA-256 of the mono samples (float32, little-endian) and the sample rate: all that features are made of. So the
+    # same recording is found again under another header, in another lossless container, or with its channel doubled.
+    audio_sha256: str  # empty where the recording cannot be decoded
+    duration_s: float
+    sample_rate_hz: int
+    n_channels: int
+    problem: tuple[str, str] | None  # (kind, message): unreadable, empty, not-finite, too-short or silent
+
+
+def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
+    """Decode a recording: its samples, float32 (n_samples,) with full scale at 1, and its sample rate in Hz.
+
+    Raises AudioError where it cannot be decoded, is empty or has samples that are not finite; `name` says which it is.
+    """
+    samples, facts = _decode(data, name)
+    if facts.problem and facts.problem[0] in {"unreadable", "empty", "not-finite"}:
+        raise AudioError(facts.problem[1])
+    return samples, facts.sample_rate_hz
+
+
+def inspect(data: bytes, name: str) -> AudioFacts:
+    """Decode a recording and look for what makes it useless. Raises nothing: `problem` says it."""
+    samples, facts = _decode(data, name)
+    if facts.n_channels == 0:
+        return facts
+    digest = hashlib.sha256(f"{facts.sample_rate_hz} Hz\n".encode())
+    digest.update(samples.astype("<f4", copy=False).tobytes())
+    return AudioFacts(
+        digest.hexdigest(),
+        facts.duration_s,
+        facts.sample_rate_hz,
+        facts.n_channels,
+        facts.problem or _useless(samples, facts.duration_s, name),
+    )
+
+
+def centre(samples: np.ndarray, n_samples: int) -> np.ndarray:
+    """Exactly n_samples of a (n,) array: padded with zeros on both sides or cut on both sides.
+
+    Of an odd number, the extra zero comes at the end and the extra sample cut is the last, as published.
+    """
+    missing = n_samples - len(samples)
+    if missing < 0:
+        first = -missing // 2
+        return samples[first : first + n_samples]
+    before = missing // 2
+    return np.concatenate([np.zeros(before, samples.dtype), samples, np.zeros(missing - before, samples.dtype)])
+
+
+def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
+    """Mono samples and facts without the hash; n_channels is 0 where nothing could be decoded."""
+    import soundfile
+
+    def useless(kind: str, message: str) -> tuple[np.ndarray, AudioFacts]:
+        return np.zeros(0, np.float32), AudioFacts("", 0.0, 0, 0, (kind, message))
+
+    if not data:
+        return useless("empty", f"{name} is an empty file (0 bytes). Copy it again, or leave it out.")
+    try:
+        channels, sample_rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:  # all of what soundfile raises on broken files
+        reason = str(getattr(error, "error_string", error)).rstrip(".")
+        return useless(
+            "unreadable",
+            f"{name} cannot be read as audio ({len(data)} bytes; {reason}). Readable are {READABLE}. "
+            "Copy or convert it again, or leave it out.",
+        )
+    if not MIN_SAMPLE_RATE_HZ <= sample_rate_hz <= MAX_SAMPLE_RATE_HZ:
+        return useless(
+            "unreadable",
+            f"{name} says that its sample rate is {sample_rate_hz} Hz; allowed are {MIN_SAMPLE_RATE_HZ} to "
+            f"{MAX_SAMPLE_RATE_HZ} Hz. Its header is broken: convert it again, or leave it out.",
+        )
+    samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
+    problem = None
+    if not len(samples):
+        problem = ("empty", f"{name} has a header but no samples. Copy it again, or leave it out.")
+    elif n_bad := np.count_nonzero(~np.isfinite(samples)):
+        message = (
+            f"{name} has {n_bad} of {len(samples)} samples that are not finite numbers (NaN or infinite). "
+            "Convert it again, or leave it out."
+        )
+        problem = ("not-finite", message)
+    facts = AudioFacts("", len(samples) / sample_rate_hz, sample_rate_hz, channels.shape[1], problem)
+    return samples, facts
+
+
+def _useless(samples: np.ndarray, duration_s: float, name: str) -> tuple[str, str] | None:
+    """What keeps decoded samples from being an utterance."""
+    if duration_s < MIN_DURATION_S:
+        message = f"{name} is {duration_s:.3f} s long; an utterance has {MIN_DURATION_S} s or more. Leave it out."
+        return "too-short", message
+    peak = float(np.abs(samples).max())
+    if peak < 10 ** (MIN_PEAK_DBFS / 20):
+        level = f"a peak of {20 * np.log10(peak):.1f} dBFS" if peak else "nothing but zeros"
+        message = f"{name} is silent: it has {level}; speech peaks above {MIN_PEAK_DBFS:.0f} dBFS. Leave it out."
+        return "silent", message
+    return None

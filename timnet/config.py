@@ -1,0 +1,178 @@
+"""Settings: frozen, validated, each published number once with its unit and its source."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+SAMPLE_RATE_HZ = 22_050  # librosa's default, which the published features were made with
+N_COEFFICIENTS = 39
+N_FOLDS = 10
+PUBLISHED_EPOCHS = 500  # the last epoch of the corrected results
+
+Selection = Literal["last", "validation", "test"]  # which epoch's weights predict the test part
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained."""
+
+    name: str
+    description: str
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    beta_1: float = 0.93
+    beta_2: float = 0.98
+    epsilon: float = 1e-8
+    label_smoothing: float = 0.1
+    dropout: float = 0.1
+    standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
+    patience_epochs: int | None = None  # stop early; only where validation data choose the epoch
+
+    def with_epochs(self, epochs: int | None) -> "Recipe":
+        return self if epochs is None else replace(self, epochs=epochs)
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="published",
+            description="as published: raw features, constant learning rate 1e-3, 500 epochs",
+            epochs=PUBLISHED_EPOCHS,
+        ),
+        Recipe(
+            name="fast",
+            description="features standardised on the training part, cosine schedule from 4e-3, 80 epochs",
+            epochs=80,
+            learning_rate=4e-3,
+            schedule="cosine",
+            standardise=True,
+        ),
+        Recipe(
+            name="demo",
+            description="the recipe fast in 25 epochs and small batches, for the small synthetic corpus",
+            epochs=25,
+            batch_size=32,
+            learning_rate=4e-3,
+            schedule="cosine",
+            standardise=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Everything that decides a network's shape. Input is (n_frames, n_coefficients) float32."""
+
+    name: str
+    n_frames: int
+    n_coefficients: int
+    n_classes: int
+    n_tabs: int = 8  # dilations 1, 2, 4 … 2^(n_tabs-1)
+    filters: int = 39
+    kernel_size: int = 2
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """How one fold is trained."""
+
+    model: ModelSettings
+    recipe: Recipe
+    selection: Selection
+    seed: int
+    fold: int  # counted from 1
+    checkpoint_every_epochs: int = 10
+
+    def that_train(self) -> dict[str, Any]:
+        """The part that changes a result, as JSON: what a recipe is called and how often it is saved does not."""
+        settings = asdict(self)
+        del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
+        return settings
+
+
+TRAINING_VERSION = 1  # raise when the same settings would train to other numbers
+
+
+def _listed(value: Any) -> Any:
+    """Accept `a,b` on the command line where a list is meant."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what numpy and scikit-learn take
+
+
+class RunSettings(BaseModel):
+    """Every option of a run: the parameters of the flow, the options of the command line, the keys of a config file.
+
+    None means: worked out when the run starts, as the description says. `timnet.plan` does so and checks the names.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    corpora: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
+        ("DEMO",),
+        description="corpora to run, separated by commas; all: the six published ones; or the name of your own folder or "
+        "table of recordings in the data root; DEMO: the built-in synthetic corpus",
+    )
+    data_root: str | None = Field(None, description="folder or URI that holds the corpora, one folder each")
+    store: str = Field("timnet-store", description="folder or URI (s3://bucket/prefix) for everything that is computed")
+    seeds: Annotated[tuple[Seed, ...] | None, BeforeValidator(_listed), Field(min_length=1)] = Field(
+        None,
+        description="seeds, separated by commas, each a whole cross-validation [default: the corpus's published one]",
+    )
+    folds: int | None = Field(None, ge=2, description="folds of the cross-validation [default: 10; DEMO: 5]")
+    epochs: int | None = Field(None, ge=1, description="epochs of training [default: the recipe's]")
+    protocol: str = Field("speaker-independent", description="how the corpus is cut into folds")
+    split_table: str | None = Field(
+        None,
+        description="CSV or Parquet with utterance_id, part (train, validation, test) and fold, for --protocol table",
+    )
+    features: str = Field("soxr_hq", description="feature profile")
+    signal_length: int | None = Field(
+        None, ge=4096, description="samples at 22 050 Hz that recordings are padded or cut to [default: the corpus's]"
+    )
+    model: str = Field("timnet", description="model")
+    recipe: str | None = Field(None, description="how the model is trained [default: fast; DEMO: demo]")
+    run_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        description="name of the run: letters, digits, dot, dash, underscore [default: made from the settings]",
+    )
+    skip_bad: bool = Field(False, description="go on without recordings that cannot be used; the report lists them")
+    max_parallel: int | None = Field(
+        None, ge=1, description="folds trained at the same time [default: as many as the cluster has CPUs or GPUs for]"
+    )
+    threads_per_fold: int = Field(1, ge=1, description="CPU threads of one fold's training")
+    gpus_per_fold: float = Field(0, ge=0, description="GPUs of one fold's training, 0.25: four folds share one")
+    checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
+    ray_address: str | None = Field(
+        None, description="Ray cluster: auto, host:port or ray://host:port; local: start one here [default: local]"
+    )
+
+
+# What does not change a result, and so is no part of a run's identity.
+WITHOUT_EFFECT = frozenset(
+    {"store", "data_root", "run_id", "max_parallel", "gpus_per_fold", "checkpoint_every_epochs", "ray_address"}
+)
+
+
+def identity(*parts: Any) -> str:
+    """A short stable name for settings: the first 16 hex digits of the SHA-256 of their sorted JSON."""
+
+    def plain(value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return asdict(value)
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        raise TypeError(f"{value!r} has no stable identity")
+
+    text = json.dumps(parts, sort_keys=True, default=plain, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,132 @@
+"""What a corpus is: its card, the rule that turns its file names into utterances, and where its files are read from."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import fsspec
+
+from timnet.errors import CorpusError
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording as its corpus describes it, before its audio is opened."""
+
+    path: str  # relative to the corpus root, with forward slashes
+    emotion: str  # one of the corpus's labels
+    speaker: str | None = None
+    sentence: str | None = None
+    session: str | None = None
+
+    @property
+    def utterance_id(self) -> str:
+        """The path without its suffix: unique inside a corpus and readable by a person."""
+        stem, _, suffix = self.path.rpartition(".")
+        return stem if "/" not in suffix and stem else self.path
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a corpus: with one file (`path`), or with the whole (`path` None)."""
+
+    # unreadable, empty, silent, too-short, not-finite, unknown-label, unrecognised-name, missing-file, duplicate-id, count
+    kind: str
+    message: str  # what is wrong, what was received and what is allowed; names the file
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the file-name rule made of a folder."""
+
+    utterances: tuple[Utterance, ...]
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()  # facts that are no fault, such as utterances of classes that the task leaves out
+
+
+class Source:
+    """The files below a root, on a local disk or any fsspec URI; paths are relative, with forward slashes."""
+
+    def __init__(self, root: str):
+        self.root = root.rstrip("/") or "/"
+        self._fs, self._base = fsspec.core.url_to_fs(self.root)
+        self._base = self._base.rstrip("/")
+
+    def __reduce__(self):
+        return (Source, (self.root,))
+
+    def __repr__(self) -> str:
+        return f"Source({self.root!r})"
+
+    def is_folder(self, path: str = "") -> bool:
+        return self._fs.isdir(f"{self._base}/{path}".rstrip("/"))
+
+    @cached_property
+    def listing(self) -> Mapping[str, tuple[int, str]]:
+        """Every file below the root: relative path -> (size in bytes, time of last change or ETag), sorted by path.
+
+        Hidden files and folders (a leading dot, as macOS leaves behind) are left out. Linked folders are followed.
+        """
+        found = {}
+        for full, info in self._files(self._base, frozenset()):
+            path = full[len(self._base) :].lstrip("/")
+            if any(part.startswith(".") for part in path.split("/")):
+                continue
+            changed = info.get("mtime") or info.get("ETag") or info.get("LastModified") or ""
+            found[path] = (int(info["size"]), str(changed))
+        return dict(sorted(found.items()))
+
+    def _files(self, folder: str, above: frozenset[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for full, info in self._fs.find(folder, detail=True).items():
+            if not (info.get("islink") and self._fs.isdir(full)):
+                yield full, info
+            elif (real := os.path.realpath(full)) not in above | {os.path.realpath(folder)}:
+                # fsspec takes a link to a folder for a file; a link back to where it hangs would never end
+                yield from self._files(full, above | {os.path.realpath(folder), real})
+
+    def read_bytes(self, path: str) -> bytes:
+        try:
+            return self._fs.cat_file(f"{self._base}/{path}")
+        except FileNotFoundError as error:
+            raise CorpusError(f"{self.root}/{path} is missing.") from error
+
+    def read_text(self, path: str, encoding: str = "utf-8") -> str:
+        return self.read_bytes(path).decode(encoding)
+
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus")  # what libsndfile reads
+
+
+def is_audio(path: str) -> bool:
+    return path.lower().endswith(AUDIO_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The card of a corpus. `find` is its file-name rule; everything else is what is known about it.
+
+    Labels are lower-case English in the order of the published class indices.
+    """
+
+    name: str
+    title: str  # one line: who, what, when
+    language: str
+    labels: tuple[str, ...]
+    find: Callable[[Source], Found]
+    mean_signal_length: int | None  # samples at 22 050 Hz; None: worked out from the durations, see folder.py
+    licence: str
+    source: str  # where it comes from
+    example: str  # one worked `path -> id, speaker, sentence, emotion`
+    counts: Mapping[str, int] | None = None  # utterances per label; None: not known beforehand
+    n_speakers: int | None = None
+    n_folds: int = 10  # where the settings leave it open
+    recipe: str = "fast"  # likewise
+    n_tabs: int = 8  # temporal-aware blocks a direction of the published network
+    published_seed: int | None = None
+    published: bool = True  # one of the six of the paper
+    synthetic: bool = False
+    order_key: Callable[[Utterance], object] | None = None  # order inside a class; None: natural sort of the file name
+    quirks: tuple[str, ...] = field(default=())

@@ -1,0 +1,32 @@
+"""What can go wrong, each with one argument, the whole message, so that it survives pickling between processes.
+
+A message says what was wrong, what was received, what is allowed and what to do next.
+"""
+
+
+class TimnetError(Exception):
+    """Base of every error that a user can mend; the command lines print its text alone, without a traceback."""
+
+
+class ConfigError(TimnetError):
+    """A setting has a value that is not allowed."""
+
+
+class AudioError(TimnetError):
+    """A recording cannot be used: unreadable, empty, silent, too short or not a number."""
+
+
+class CorpusError(TimnetError):
+    """A corpus is missing, incomplete or not what it says it is."""
+
+
+class SplitError(TimnetError):
+    """A protocol cannot be carried out on this corpus, or does not keep what it promises."""
+
+
+class StoreError(TimnetError):
+    """What the store holds is missing, half-written or of another shape than expected."""
+
+
+class WeightsError(TimnetError):
+    """A file of weights or features does not fit the model it was given to."""

@@ -1,0 +1,74 @@
+"""What a model is, and its weights as named arrays."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from timnet.config import ModelSettings
+from timnet.errors import ConfigError, WeightsError
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and how to build it.
+
+    `build` returns a Keras model from (batch, n_frames, n_coefficients) float32 to two outputs: the logits
+    (batch, n_classes) and the embedding before the classifier (batch, n_embedding).
+    """
+
+    name: str
+    title: str
+    description: str
+    build: Callable[[ModelSettings], "keras.Model"]
+
+
+def check(settings: ModelSettings) -> None:
+    """Raises ConfigError where no network can have this shape."""
+    for name, least in (
+        ("n_frames", 1), ("n_coefficients", 1), ("n_classes", 2), ("n_tabs", 1), ("filters", 1), ("kernel_size", 1)
+    ):  # fmt: skip
+        if getattr(settings, name) < least:
+            raise ConfigError(f"{name} of a model is at least {least}, received {getattr(settings, name)}.")
+    if not 0 <= settings.dropout < 1:
+        raise ConfigError(f"dropout of a model is at least 0 and below 1, received {settings.dropout}.")
+
+
+def get_weights(model: "keras.Model") -> dict[str, np.ndarray]:
+    """The weights by name, such as `forward/tab1/conv1/kernel`: the layer's name at its underscores, then its own."""
+    return {name: variable.numpy() for name, variable in _named(model).items()}
+
+
+def set_weights(model: "keras.Model", weights: Mapping[str, np.ndarray]) -> None:
+    """Raises WeightsError where a name is missing or unknown, or a shape is another."""
+    variables = _named(model)
+    missing, unknown = sorted(variables.keys() - weights.keys()), sorted(weights.keys() - variables.keys())
+    if missing or unknown:
+        raise WeightsError(
+            f"These weights are not of this model: missing {_some(missing)}, unknown {_some(unknown)}. "
+            "Are the model, the number of blocks (n_tabs) and the number of classes the same?"
+        )
+    for name, variable in variables.items():
+        if tuple(variable.shape) != tuple(weights[name].shape):
+            raise WeightsError(
+                f"The weight {name} has the shape {tuple(weights[name].shape)}, and the model needs {tuple(variable.shape)}. "
+                "Are the number of coefficients and of classes the same?"
+            )
+    for name, variable in variables.items():
+        variable.assign(weights[name])
+
+
+def _named(model: "keras.Model") -> dict[str, "keras.Variable"]:
+    return {
+        f"{layer.name.replace('_', '/')}/{variable.name}": variable
+        for layer in model.layers
+        for variable in layer.weights
+    }
+
+
+def _some(names: list[str]) -> str:
+    return "none" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

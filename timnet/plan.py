@@ -1,0 +1,110 @@
+"""From settings to what will run: names become rows of the tables, and everything that can be wrong is said here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timnet import corpora, models, splits
+from timnet.config import RECIPES, WITHOUT_EFFECT, Recipe, RunSettings, identity
+from timnet.corpora import demo, folder
+from timnet.corpora.base import Corpus, Source
+from timnet.errors import ConfigError
+from timnet.features import FEATURES, FeatureProfile
+from timnet.splits import Protocol
+from timnet.store import Store
+
+FALLBACK_SEED = 46  # for corpora without a published seed
+
+
+@dataclass(frozen=True)
+class CorpusPlan:
+    """One corpus of a run with what its card decides where the settings leave it open."""
+
+    corpus: Corpus
+    source: Source
+    seeds: tuple[int, ...]
+    n_folds: int
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    settings: RunSettings
+    run_id: str
+    corpora: tuple[CorpusPlan, ...]
+    protocol: Protocol
+    profile: FeatureProfile
+
+
+def plan(settings: RunSettings, kind: str = "cv") -> Plan:
+    """Resolve every name; raises ConfigError or CorpusError before anything is started or written."""
+    protocol = splits.get(settings.protocol)
+    if (settings.split_table is None) == (protocol.name == "table"):
+        raise ConfigError(
+            f"--protocol table and --split-table FILE go together; received --protocol {protocol.name} and "
+            f"--split-table {settings.split_table}."
+        )
+    profile = _named("--features", settings.features, FEATURES)
+    models.get(settings.model)
+    recipe = None if settings.recipe is None else _named("--recipe", settings.recipe, RECIPES)
+    store = Store(settings.store)
+    planned = []
+    for name in _corpus_names(settings):
+        corpus, source = _locate(name, settings.data_root, store)
+        chosen = recipe or RECIPES[corpus.recipe]
+        planned.append(
+            CorpusPlan(
+                corpus=corpus,
+                source=source,
+                seeds=settings.seeds or (FALLBACK_SEED if corpus.published_seed is None else corpus.published_seed,),
+                n_folds=settings.folds or corpus.n_folds,
+                recipe=chosen.with_epochs(settings.epochs),
+            )
+        )
+    return Plan(settings, settings.run_id or default_run_id(settings, kind), tuple(planned), protocol, profile)
+
+
+def default_run_id(settings: RunSettings, kind: str) -> str:
+    """The same for the same settings, so that the same command finds its own run again."""
+    return f"{kind}-{identity(result_settings(settings))[:10]}"
+
+
+def result_settings(settings: RunSettings) -> dict[str, Any]:
+    """The settings that can change a result."""
+    return settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+
+
+def _corpus_names(settings: RunSettings) -> list[str]:
+    names: list[str] = []
+    for name in settings.corpora:
+        names.extend(corpora.PUBLISHED if name.lower() == "all" else [name])
+    canonical = {known.lower(): known for known in corpora.names()}
+    names = [canonical.get(name.lower(), name) for name in names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"--corpora names {', '.join(twice)} twice; each corpus once.")
+    return names
+
+
+def _locate(name: str, data_root: str | None, store: Store) -> tuple[Corpus, Source]:
+    if name == "DEMO":
+        return corpora.get(name), Source(store.at(f"corpora/DEMO-{demo.key()}"))
+    if name in corpora.names():
+        corpus = corpora.get(name)
+        if data_root is None:
+            raise ConfigError(
+                f"--corpora {name} needs --data-root DIR, the folder that holds {name}. {name} comes from: {corpus.source}"
+            )
+        return corpus, corpora.locate(corpus, data_root)
+    if data_root is None:
+        raise ConfigError(
+            f"There is no corpus {name!r}; allowed are {', '.join(corpora.names())} and all, or with --data-root DIR the "
+            "name of a folder (a sub-folder per emotion) or of a table (CSV or Parquet) of your own recordings in it."
+        )
+    return folder.own(name, data_root)
+
+
+def _named(option: str, name: str, table: Mapping[str, Any]) -> Any:
+    if name not in table:
+        raise ConfigError(f"{option} {name}: allowed are {', '.join(table)}.")
+    return table[name]

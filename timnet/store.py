@@ -1,0 +1,163 @@
+"""One way to read, write and commit Parquet, JSON and bytes, on a local folder and on S3 alike.
+
+Every unit of work is a folder. Its data are written first and its marker, `_DONE.json`, last; a folder without the
+marker does not exist for any reader. Every single file is written whole or not at all: on a local disk through a
+temporary name and a rename, on object storage by the put itself.
+"""
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from timnet import tables
+from timnet.errors import StoreError
+
+DONE = "_DONE.json"
+
+
+class Store:
+    """A root URI (`file:///…`, a plain path, or `s3://bucket/prefix`) and the files below it, by relative paths with `/`.
+
+    Pickles as its URI alone, so it travels to Ray workers, where credentials come from their own environment.
+    """
+
+    def __init__(self, uri: str):
+        self.uri = uri.rstrip("/") if "://" in uri else os.path.abspath(uri)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.uri)
+        except (ValueError, ImportError) as error:
+            raise StoreError(
+                f"The store {uri!r} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
+            ) from error
+        self._local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+
+    def __reduce__(self):
+        return (Store, (self.uri,))
+
+    def __repr__(self) -> str:
+        return f"Store({self.uri!r})"
+
+    def at(self, path: str) -> str:
+        """The path as a reader outside the store would open it: a local path or a full URI."""
+        return self._full(path) if self._local else f"{self.uri}/{path}"
+
+    def _full(self, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise StoreError(f"A path in the store is relative and stays inside it, received {path!r}.")
+        return f"{self._root}/{path}" if path else self._root
+
+    # -- whole files ------------------------------------------------------------------------------------------------
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        full = self._full(path)
+        if not self._local:
+            self._fs.pipe_file(full, data)
+            return
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        temporary = f"{full}.{os.getpid()}-{secrets.token_hex(4)}.partial"
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, full)
+        except BaseException:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+            raise
+
+    def read_bytes(self, path: str) -> bytes:
+        try:
+            return self._fs.cat_file(self._full(path))
+        except FileNotFoundError as error:
+            raise StoreError(f"{self.at(path)} is not in the store.") from error
+
+    def exists(self, path: str) -> bool:
+        """Whether a single file is there; whether a folder is finished, `is_done` tells."""
+        return self._fs.exists(self._full(path))
+
+    def remove(self, path: str) -> None:
+        """Remove a single file; it may be missing."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._full(path))
+
+    def write_json(self, path: str, value: Any) -> None:
+        self.write_bytes(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode())
+
+    def read_json(self, path: str) -> Any:
+        try:
+            return json.loads(self.read_bytes(path))
+        except json.JSONDecodeError as error:
+            raise StoreError(f"{self.at(path)} is not JSON ({error}). Delete it and run again.") from error
+
+    def write_table(self, path: str, table: pa.Table, schema: pa.Schema) -> None:
+        """Write a Parquet file with zstd, floats split by byte, which measured smallest for MFCCs."""
+        sink = pa.BufferOutputStream()
+        floats = [f.name for f in schema if pa.types.is_fixed_size_list(f.type)]
+        pq.write_table(
+            tables.check(table, schema, path),
+            sink,
+            compression="zstd",
+            use_dictionary=[f.name for f in schema if pa.types.is_string(f.type)],
+            use_byte_stream_split=[f"{name}.list.element" for name in floats],
+        )
+        self.write_bytes(path, sink.getvalue().to_pybytes())
+
+    def read_table(self, path: str, schema: pa.Schema | None = None) -> pa.Table:
+        """Read a Parquet file; with a schema, raises StoreError where its columns or types differ."""
+        try:
+            table = pq.read_table(pa.BufferReader(self.read_bytes(path)))
+        except pa.ArrowInvalid as error:
+            raise StoreError(f"{self.at(path)} is not a Parquet file ({error}). Delete it and run again.") from error
+        return table if schema is None else tables.check(table, schema, self.at(path))
+
+    def write_arrays(self, path: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write named arrays as .npz; names may hold slashes."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        self.write_bytes(path, buffer.getvalue())
+
+    def read_arrays(self, path: str) -> dict[str, np.ndarray]:
+        """Read an .npz without ever unpickling."""
+        try:
+            with np.load(io.BytesIO(self.read_bytes(path)), allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (ValueError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{self.at(path)} is not a whole .npz file ({error}). Delete it and run again.") from error
+
+    # -- folders and their markers ----------------------------------------------------------------------------------
+
+    def is_done(self, folder: str) -> bool:
+        return self.exists(f"{folder}/{DONE}")
+
+    def done(self, folder: str) -> dict[str, Any]:
+        """What was written into the folder's marker; raises StoreError where there is none."""
+        return self.read_json(f"{folder}/{DONE}")
+
+    def mark_done(self, folder: str, facts: Mapping[str, Any]) -> None:
+        self.write_json(f"{folder}/{DONE}", dict(facts))
+
+    def children(self, folder: str) -> list[str]:
+        """Names directly inside the folder, sorted; empty where it does not exist."""
+        self._fs.invalidate_cache()
+        try:
+            entries = self._fs.ls(self._full(folder), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+
+    def delete(self, folder: str) -> None:
+        """Delete a folder, its marker first, so that no reader takes the rest for whole."""
+        self.remove(f"{folder}/{DONE}")
+        if self._fs.exists(self._full(folder)):
+            self._fs.rm(self._full(folder), recursive=True)

@@ -1,0 +1,98 @@
+"""One pyarrow schema per table that the store holds; every Parquet file is written and read through one of them."""
+
+import pyarrow as pa
+
+from timnet.errors import StoreError
+
+MANIFEST = pa.schema(
+    [
+        pa.field("utterance_id", pa.string(), nullable=False),  # path without suffix, unique inside the corpus
+        pa.field("path", pa.string(), nullable=False),  # relative to the corpus root, with forward slashes
+        pa.field("audio_sha256", pa.string(), nullable=False),  # of the decoded samples, see audio.inspect
+        pa.field("speaker", pa.string()),  # null where the corpus does not say
+        pa.field("sentence", pa.string()),
+        pa.field("session", pa.string()),
+        pa.field("emotion", pa.string(), nullable=False),
+        pa.field("class_index", pa.int32(), nullable=False),  # into the corpus's labels
+        pa.field("duration_s", pa.float64(), nullable=False),
+        pa.field("sample_rate_hz", pa.int32(), nullable=False),
+        pa.field("n_channels", pa.int32(), nullable=False),
+    ]
+)
+
+FOLDS = pa.schema(
+    [
+        pa.field("fold", pa.int32(), nullable=False),  # counted from 1
+        pa.field("utterance_id", pa.string(), nullable=False),
+        pa.field("part", pa.string(), nullable=False),  # train, validation or test
+    ]
+)
+
+HISTORY = pa.schema(
+    [
+        pa.field("epoch", pa.int32(), nullable=False),  # counted from 1
+        pa.field("learning_rate", pa.float64(), nullable=False),
+        pa.field("train_loss", pa.float64(), nullable=False),  # as optimised: label smoothing and dropout on
+        pa.field("train_accuracy", pa.float64(), nullable=False),
+        pa.field("validation_loss", pa.float64()),  # null where the protocol has no validation part
+        pa.field("validation_accuracy", pa.float64()),
+        pa.field("test_loss", pa.float64()),  # null unless the protocol looks at the test part in every epoch
+        pa.field("test_accuracy", pa.float64()),
+        pa.field("seconds", pa.float64(), nullable=False),
+    ]
+)
+
+PREDICTIONS = pa.schema(
+    [
+        pa.field("corpus", pa.string(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("fold", pa.int32(), nullable=False),
+        pa.field("utterance_id", pa.string(), nullable=False),
+        pa.field("speaker", pa.string()),
+        pa.field("emotion", pa.string(), nullable=False),
+        pa.field("predicted", pa.string(), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # in the order of the corpus's labels
+        pa.field("embedding", pa.list_(pa.float32()), nullable=False),  # the features before the classifier
+    ]
+)
+
+METRICS = pa.schema(
+    [
+        pa.field("corpus", pa.string(), nullable=False),
+        pa.field("seed", pa.int64()),  # null in a row over all seeds
+        pa.field("fold", pa.int32()),  # null in a row pooled over the folds
+        pa.field("metric", pa.string(), nullable=False),  # war, uar, f1_macro, recall, precision, f1
+        pa.field("emotion", pa.string()),  # null where the metric is not of one class
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("n_utterances", pa.int64(), nullable=False),
+    ]
+)
+
+
+def features_schema(n_frames: int, n_coefficients: int) -> pa.Schema:
+    """Schema of a feature shard: one row an utterance, its (n_frames, n_coefficients) float32 matrix row by row."""
+    return pa.schema(
+        [
+            pa.field("utterance_id", pa.string(), nullable=False),
+            pa.field("features", pa.list_(pa.float32(), n_frames * n_coefficients), nullable=False),
+        ],
+        metadata={"n_frames": str(n_frames), "n_coefficients": str(n_coefficients)},
+    )
+
+
+def check(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
+    """Return the table if it has exactly the schema's columns and types; raises StoreError naming what differs."""
+    if table.schema.equals(schema):
+        return table
+    expected = {f.name: str(f.type) for f in schema}
+    received = {f.name: str(f.type) for f in table.schema}
+    differing = sorted(
+        f"{name}: expected {expected.get(name, 'no such column')}, received {received.get(name, 'no such column')}"
+        for name in expected.keys() | received.keys()
+        if expected.get(name) != received.get(name)
+    )
+    difference = "; ".join(differing) or "their order or nullability differs"
+    raise StoreError(
+        f"{where} does not have the columns of its table ({difference}). "
+        "It was written by another version of timnet: use another --store, or delete it and run again."
+    )

@@ -1,0 +1,363 @@
+"""Train a network on one fold and predict its test part.
+
+Everything random follows from (seed, fold): the initial weights, the order of every epoch and the dropout. A fold
+that goes on from a checkpoint therefore ends with the numbers of one that nothing disturbed.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from timnet import models
+from timnet.config import FoldSettings, ModelSettings, Recipe
+from timnet.errors import TimnetError
+from timnet.models.base import get_weights, set_weights
+
+PREDICT_BATCH = 128
+INPUT_MEAN, INPUT_SD = "input/mean", "input/sd"  # names of the standardisation among the weights
+_ORDER_STREAM, _WEIGHTS_STREAM = 0, 1
+
+
+class Checkpoint(Protocol):
+    def load(self) -> dict[str, np.ndarray] | None: ...
+    def save(self, arrays: dict[str, np.ndarray]) -> None: ...
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The features of the whole corpus and the rows of each part."""
+
+    features: np.ndarray  # (n_utterances, n_frames, n_coefficients) float32, never written to
+    classes: np.ndarray  # (n_utterances,) int32
+    train: np.ndarray  # row numbers
+    validation: np.ndarray  # may be empty
+    test: np.ndarray
+
+
+@dataclass
+class FoldResult:
+    """What a fold leaves. Rows of probabilities and embeddings are those of the test part, in its order."""
+
+    history: list[dict[str, Any]]  # columns of tables.HISTORY
+    probabilities: np.ndarray  # (n_test, n_classes) float32
+    embeddings: np.ndarray  # (n_test, n_embedding) float32
+    weights: dict[str, np.ndarray]  # all that predicting needs, standardisation included
+    chosen_epoch: int  # counted from 1; 0 where nothing was trained
+    n_parameters: int
+    seconds: dict[str, float]
+
+
+class Trainer:
+    """Trains fold after fold in one process: TensorFlow starts once, and a network of a shape is compiled once."""
+
+    def __init__(self, threads: int = 1):
+        import keras
+        import tensorflow as tf
+
+        if keras.backend.backend() != "tensorflow":
+            raise TimnetError(
+                f"Training runs on Keras' TensorFlow backend, and this process has {keras.backend.backend()}. "
+                "Set KERAS_BACKEND=tensorflow."
+            )
+        if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+            try:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(1)
+            except RuntimeError as error:
+                raise TimnetError(
+                    f"TensorFlow runs in this process already and cannot be given {threads} threads any more. "
+                    "Make the first Trainer of a process before anything else uses TensorFlow."
+                ) from error
+        tf.config.experimental.enable_op_determinism()
+        self._compiled: dict[Any, _Network] = {}
+
+    def train(
+        self,
+        data: FoldData,
+        settings: FoldSettings,
+        checkpoint: Checkpoint | None = None,
+        on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    ) -> FoldResult:
+        """Train on data.train and predict data.test once, with the weights of the epoch that settings.selection names.
+
+        `last`: the last epoch. `validation`: the highest UAR on data.validation, among equals the lowest loss, then the
+        earliest. `test`: the highest accuracy on data.test, the earliest among equals; this is what leaks.
+        Raises TimnetError where the data cannot be trained on or the loss stops being a number.
+        """
+        _check(data, settings)
+        started = time.perf_counter()
+        recipe = settings.recipe
+        network = self._network(settings.model, recipe)
+        mean, sd = _standardisation(data) if recipe.standardise else (None, None)
+        network.start(settings.seed, settings.fold, mean, sd)
+        chooser = _Chooser(settings.selection, data)
+        history: list[dict[str, Any]] = []
+        saved = checkpoint.load() if checkpoint else None
+        if saved is not None:
+            history = _restore(saved, network, chooser)
+        while len(history) < recipe.epochs and not chooser.is_patient_no_more(len(history), recipe):
+            row = _epoch(len(history) + 1, data, settings, network)
+            row |= chooser.look(row["epoch"], network)
+            row["seconds"] = time.perf_counter() - row["seconds"]
+            history.append(row)
+            if on_epoch:
+                on_epoch(row)
+            if checkpoint and len(history) % settings.checkpoint_every_epochs == 0 and len(history) < recipe.epochs:
+                checkpoint.save(_snapshot(network, chooser, history))
+        trained = time.perf_counter()
+        chosen = chooser.use_best(network) or len(history)
+        probabilities, embeddings = network.predict(data.features, data.test)
+        return FoldResult(
+            history=history,
+            probabilities=probabilities,
+            embeddings=embeddings,
+            weights=network.weights(),
+            chosen_epoch=chosen,
+            n_parameters=network.n_parameters,
+            seconds={"train": trained - started, "predict": time.perf_counter() - trained},
+        )
+
+    def predict_with(self, data: FoldData, settings: FoldSettings, weights: Mapping[str, np.ndarray]) -> FoldResult:
+        """Predict data.test with given weights; raises WeightsError where they do not fit the model."""
+        started = time.perf_counter()
+        network = self._network(settings.model, settings.recipe)
+        network.load(weights)
+        probabilities, embeddings = network.predict(data.features, data.test)
+        seconds = {"train": 0.0, "predict": time.perf_counter() - started}
+        return FoldResult([], probabilities, embeddings, network.weights(), 0, network.n_parameters, seconds)
+
+    def _network(self, model: ModelSettings, recipe: Recipe) -> "_Network":
+        key = (model, recipe.beta_1, recipe.beta_2, recipe.epsilon, recipe.label_smoothing)
+        if key not in self._compiled:
+            self._compiled[key] = _Network(model, recipe)
+        return self._compiled[key]
+
+
+class _Network:
+    """A compiled model with its optimizer, and the standardisation in front of it."""
+
+    def __init__(self, model: ModelSettings, recipe: Recipe):
+        import keras
+        import tensorflow as tf
+
+        self._settings = model
+        self._build = models.get(model.name).build
+        self.model = self._build(model)
+        self.n_parameters = sum(math.prod(v.shape) for v in self.model.weights)
+        self.mean: np.ndarray | None = None
+        self.sd: np.ndarray | None = None
+        self._eye = np.eye(model.n_classes, dtype=np.float32)
+        self.optimizer = keras.optimizers.Adam(1.0, beta_1=recipe.beta_1, beta_2=recipe.beta_2, epsilon=recipe.epsilon)
+        self.optimizer.build(self.model.trainable_variables)
+        self._initial_optimizer = [v.numpy() for v in self.optimizer.variables]
+        loss_of = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing, reduction="sum"
+        )
+        frames = tf.TensorSpec([None, model.n_frames, model.n_coefficients], tf.float32)
+        targets = tf.TensorSpec([None, model.n_classes], tf.float32)
+
+        # One trace for every batch size: a second one for the partial last batch would cost seconds.
+        @tf.function(input_signature=[frames, targets])
+        def step(x, y):
+            with tf.GradientTape() as tape:
+                logits, _ = self.model(x, training=True)
+                total = loss_of(y, logits)
+                loss = total / tf.cast(tf.shape(x)[0], tf.float32)
+            variables = self.model.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, variables), variables)
+            return total, tf.argmax(logits, axis=1)
+
+        @tf.function(input_signature=[frames])
+        def infer(x):
+            logits, embedding = self.model(x, training=False)
+            return logits, embedding
+
+        self._step, self._infer = step, infer
+        self.smoothing = recipe.label_smoothing
+
+    def start(self, seed: int, fold: int, mean: np.ndarray | None, sd: np.ndarray | None) -> None:
+        """Back to the beginning of a fold: initial weights of its seed, no momentum."""
+        import keras
+
+        keras.utils.set_random_seed(int(np.random.SeedSequence([seed, fold, _WEIGHTS_STREAM]).generate_state(1)[0]))
+        fresh = self._build(self._settings)
+        for variable, value in zip(self.model.variables, fresh.variables, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.optimizer.variables, self._initial_optimizer, strict=True):
+            variable.assign(value)
+        self.mean, self.sd = mean, sd
+
+    def batch(self, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        x = features[rows]
+        if self.mean is not None:
+            x -= self.mean
+            x /= self.sd
+        return x
+
+    def train_on(self, features: np.ndarray, classes: np.ndarray, rows: np.ndarray, rate: float) -> tuple[float, int]:
+        """One step; returns the sum of the losses and the number of right answers."""
+        self.optimizer.learning_rate.assign(rate)
+        total, predicted = self._step(self.batch(features, rows), self._eye[classes[rows]])
+        return float(total), int((predicted.numpy() == classes[rows]).sum())
+
+    def predict(self, features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logits, embeddings = [], []
+        for start in range(0, len(rows), PREDICT_BATCH):
+            a, b = self._infer(self.batch(features, rows[start : start + PREDICT_BATCH]))
+            logits.append(a.numpy())
+            embeddings.append(b.numpy())
+        return softmax(np.concatenate(logits)), np.concatenate(embeddings)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        given = {} if self.mean is None else {INPUT_MEAN: self.mean, INPUT_SD: self.sd}
+        return {**get_weights(self.model), **given}
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> None:
+        set_weights(self.model, {k: v for k, v in weights.items() if k not in (INPUT_MEAN, INPUT_SD)})
+        self.mean, self.sd = weights.get(INPUT_MEAN), weights.get(INPUT_SD)
+
+
+class _Chooser:
+    """Keeps the weights of the best epoch, by the part that the protocol allows to choose."""
+
+    def __init__(self, selection: str, data: FoldData):
+        self._selection, self._data = selection, data
+        self.best: tuple[float, float] | None = None  # the higher the better
+        self.epoch = 0
+        self.weights: dict[str, np.ndarray] = {}
+
+    def look(self, epoch: int, network: _Network) -> dict[str, float | None]:
+        """Evaluate what selection and curves need after an epoch; returns columns of the history."""
+        found: dict[str, float | None] = dict.fromkeys(
+            ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+        )
+        if self._selection == "last":
+            return found
+        rows = getattr(self._data, self._selection)
+        probabilities, _ = network.predict(self._data.features, rows)
+        truth = self._data.classes[rows]
+        right = probabilities.argmax(axis=1) == truth
+        loss = _cross_entropy(probabilities, truth, network.smoothing)
+        found[f"{self._selection}_loss"] = loss
+        found[f"{self._selection}_accuracy"] = float(right.mean())
+        if self._selection == "validation":
+            uar = float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
+            score = (uar, -loss)
+        else:
+            score = (float(right.mean()), 0.0)
+        if self.best is None or score > self.best:
+            self.best, self.epoch, self.weights = score, epoch, network.weights()
+        return found
+
+    def is_patient_no_more(self, epochs_done: int, recipe: Recipe) -> bool:
+        patience = recipe.patience_epochs
+        return self._selection == "validation" and patience is not None and epochs_done - self.epoch >= patience > 0
+
+    def use_best(self, network: _Network) -> int:
+        if self._selection != "last":
+            network.load(self.weights)
+        return self.epoch
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray, smoothing: float) -> float:
+    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
+    own = logs[np.arange(len(truth)), truth]
+    return float(-((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean())
+
+
+def _epoch(epoch: int, data: FoldData, settings: FoldSettings, network: _Network) -> dict[str, Any]:
+    started = time.perf_counter()
+    recipe = settings.recipe
+    order = np.random.default_rng(np.random.SeedSequence([settings.seed, settings.fold, epoch, _ORDER_STREAM]))
+    rows = order.permutation(data.train)
+    n_steps = math.ceil(len(rows) / recipe.batch_size)
+    loss, right = 0.0, 0
+    for i in range(n_steps):
+        rate = learning_rate(recipe, (epoch - 1) * n_steps + i, recipe.epochs * n_steps)
+        batch = rows[i * recipe.batch_size : (i + 1) * recipe.batch_size]
+        batch_loss, batch_right = network.train_on(data.features, data.classes, batch, rate)
+        loss, right = loss + batch_loss, right + batch_right
+    if not math.isfinite(loss):
+        raise TimnetError(
+            f"The loss of seed {settings.seed} fold {settings.fold} is {loss} in epoch {epoch}: training diverged. "
+            f"The learning rate was {rate:g}; use another --recipe, and check the features."
+        )
+    return {
+        "epoch": epoch,
+        "learning_rate": rate,
+        "train_loss": loss / len(rows),
+        "train_accuracy": right / len(rows),
+        "seconds": started,
+    }
+
+
+def learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
+    """The rate of a step, counted from 0: constant, or half a cosine from the recipe's rate towards 0."""
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))
+
+
+def _standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sd of every coefficient over the frames of the training part, each (n_coefficients,) float32."""
+    n_frames, n_coefficients = data.features.shape[1:]
+    total, squares = np.zeros(n_coefficients), np.zeros(n_coefficients)
+    for row in data.train:  # row by row: no copy of the features
+        frames = data.features[row].astype(np.float64)
+        total += frames.sum(axis=0)
+        squares += (frames**2).sum(axis=0)
+    n = len(data.train) * n_frames
+    mean = total / n
+    sd = np.sqrt(np.maximum(squares / n - mean**2, 0))
+    return mean.astype(np.float32), np.where(sd > 1e-6, sd, 1).astype(np.float32)
+
+
+def _snapshot(network: _Network, chooser: _Chooser, history: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    state = {"history": history, "best": chooser.best, "epoch": chooser.epoch}
+    arrays = {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
+    arrays |= {f"model/{i}": v.numpy() for i, v in enumerate(network.model.variables)}
+    arrays |= {f"optimizer/{i}": v.numpy() for i, v in enumerate(network.optimizer.variables)}
+    return arrays | {f"best/{name}": value for name, value in chooser.weights.items()}
+
+
+def _restore(arrays: dict[str, np.ndarray], network: _Network, chooser: _Chooser) -> list[dict[str, Any]]:
+    state = json.loads(arrays["state"].tobytes())
+    for kind, variables in (("model", network.model.variables), ("optimizer", network.optimizer.variables)):
+        for i, variable in enumerate(variables):
+            variable.assign(arrays[f"{kind}/{i}"])
+    chooser.best = None if state["best"] is None else tuple(state["best"])
+    chooser.epoch = state["epoch"]
+    chooser.weights = {name[5:]: value for name, value in arrays.items() if name.startswith("best/")}
+    return state["history"]
+
+
+def _check(data: FoldData, settings: FoldSettings) -> None:
+    shape = (settings.model.n_frames, settings.model.n_coefficients)
+    if data.features.dtype != np.float32 or data.features.shape[1:] != shape:
+        raise TimnetError(
+            f"Features are float32 of shape (n_utterances, {shape[0]}, {shape[1]}), received {data.features.dtype} "
+            f"{data.features.shape}."
+        )
+    parts = ["train", "test"] + (["validation"] if settings.selection == "validation" else [])
+    for part in parts:
+        if len(getattr(data, part)) == 0:
+            raise TimnetError(f"The {part} part of seed {settings.seed} fold {settings.fold} is empty.")
+    absent = sorted(set(range(settings.model.n_classes)) - set(data.classes[data.train].tolist()))
+    if absent:
+        raise TimnetError(
+            f"No utterance of class {absent} is in the train part of seed {settings.seed} fold {settings.fold}."
+        )
+    for part in parts:
+        bad = [int(row) for row in getattr(data, part) if not np.isfinite(data.features[row]).all()]
+        if bad:
+            raise TimnetError(f"The features of rows {bad[:5]} in the {part} part are not finite. Extract them again.")
