@@ -18,9 +18,8 @@ COMPLETED, FAILED, INTERRUPTED = 0, 1, 130
 
 def command_line(program: str, description: str, arguments: list[str]) -> tuple[RunSettings, bool]:
     """Settings that are known to be possible, and whether to run locally; otherwise one line and exit status 2."""
-    from timnet.features import FEATURES
-
     from timnet import corpora, models, splits
+    from timnet.features import FEATURES
     from timnet.plan import plan
 
     choices = {

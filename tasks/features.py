@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from timnet.features import FeatureProfile, feature_key, n_frames
 
 from tasks import shards
 from tasks.context import RunContext
@@ -14,6 +13,7 @@ from timnet import audit, fold_tables, splits, tables
 from timnet.config import identity
 from timnet.corpora import demo, folder, manifest
 from timnet.corpora.base import Problem
+from timnet.features import FeatureProfile, feature_key, n_frames
 from timnet.plan import CorpusPlan
 from timnet.splits import Columns, Fold, Protocol
 

@@ -7,7 +7,6 @@ from timnet import models
 from timnet.config import ModelSettings
 from timnet.models.base import get_weights, set_weights
 
-
 pytestmark = pytest.mark.usefixtures("trainer")
 
 
