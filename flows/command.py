@@ -148,6 +148,9 @@ def _one_line(error: ValidationError) -> str:
     parts = []
     for detail in error.errors():
         name = option(str(detail["loc"][0]))
+        if detail["type"] == "missing":
+            parts.append(f"{name} is needed")
+            continue
         what = detail["msg"].removeprefix("Value error, ")
         parts.append(f"{name} {_shown(detail['input'])}: {what[:1].lower()}{what[1:]}")
     return "; ".join(parts) + ". See --help."

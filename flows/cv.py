@@ -4,10 +4,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
-    # Options are checked, and --help answers, before Prefect is loaded, which takes seconds.
+    # Options are checked, and --help answers, before Prefect is loaded, which takes seconds; its API
+    # starts meanwhile.
     from flows.start import command_line
+    from timnet.config import RunSettings
 
-    SETTINGS, LOCAL = command_line("flows.cv", __doc__, sys.argv[1:])
+    SETTINGS, API = command_line("flows.cv", __doc__, sys.argv[1:], "cv", RunSettings)
 
 from prefect import flow
 
@@ -25,10 +27,10 @@ def timnet_cv(settings: RunSettings = RunSettings()) -> "dict[str, Any] | State"
 
     Finishes as Failed, with the report made, if a fold failed for good.
     """
-    return finish(run(settings))
+    return finish(run(settings, "cv"))
 
 
 if __name__ == "__main__":
     from flows.start import start
 
-    raise SystemExit(start(timnet_cv, SETTINGS, LOCAL))
+    raise SystemExit(start(timnet_cv, SETTINGS, API))

@@ -21,11 +21,22 @@ from tasks.report import make_report
 from tasks.shards import load_features
 from tasks.training import FoldJob, Jobs, train_fold
 from timnet import __version__, models, report
-from timnet.config import TRAINING_VERSION, FoldSettings, ModelSettings, Recipe, RunSettings, identity
-from timnet.errors import ConfigError
+from timnet.config import (
+    TRAINING_VERSION,
+    EvaluateSettings,
+    FoldSettings,
+    ModelSettings,
+    Recipe,
+    RunSettings,
+    Settings,
+    identity,
+)
+from timnet.errors import SplitError
 from timnet.features import n_frames
 from timnet.fold_tables import to_table
-from timnet.plan import CorpusPlan, Plan, default_run_id, plan, result_settings
+from timnet.plan import CorpusPlan, Plan, check_claim, claimed_settings, default_run_id, plan, settings_path
+from timnet.published import contents
+from timnet.published_weights import MAX_WEIGHTS_BYTES
 
 VERSIONS_SHOWN = (
     "prefect",
@@ -56,11 +67,13 @@ def run_name() -> str:
     """The name of a flow run in Prefect: its run id."""
     from prefect.runtime import flow_run
 
-    settings = RunSettings.model_validate(flow_run.parameters["settings"])
-    return settings.run_id or default_run_id(settings, "cv")
+    settings = flow_run.parameters["settings"]
+    model, kind = (EvaluateSettings, "evaluate") if flow_run.flow_name == "timnet-evaluate" else (RunSettings, "cv")
+    known = model.model_validate(settings)
+    return known.run_id or default_run_id(known, kind)
 
 
-def run(settings: RunSettings, kind: str = "cv") -> dict[str, Any]:
+def run(settings: Settings, kind: str) -> dict[str, Any]:
     """Run everything that is missing and report; returns the summary, in which failed folds are named.
 
     Raises ConfigError, CorpusError or SplitError where nothing can be trained.
@@ -68,7 +81,9 @@ def run(settings: RunSettings, kind: str = "cv") -> dict[str, Any]:
     planned = plan(settings, kind)
     with Reporter() as reporter, RunContext(settings, planned.run_id, reporter) as context:
         started = time.perf_counter()
-        _claim(planned, kind, context)
+        check_claim(planned, kind, context.store)
+        if not context.store.exists(settings_path(planned.run_id)):
+            context.store.write_json(settings_path(planned.run_id), claimed_settings(planned, kind))
         reporter.say(f"Run {planned.run_id}  ({planned.protocol.name}: {planned.protocol.description})")
         runs = [_prepare(corpus, planned, context) for corpus in planned.corpora]
         jobs = [job for corpus in runs for job in corpus.jobs]
@@ -93,23 +108,6 @@ def run(settings: RunSettings, kind: str = "cv") -> dict[str, Any]:
         return summary
 
 
-def _claim(planned: Plan, kind: str, context: RunContext) -> None:
-    """A run's name belongs to its settings: the same name with others would overwrite results."""
-    path = f"runs/{planned.run_id}/settings.json"
-    mine = {"kind": kind, **result_settings(planned.settings)}
-    if context.store.exists(path):
-        theirs = context.store.read_json(path)
-        differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
-        if differing:
-            listed = "; ".join(f"{key}: {theirs.get(key)} there, {mine.get(key)} now" for key in differing)
-            raise ConfigError(
-                f"--run-id {planned.run_id} is taken by a run with other settings ({listed}). Use another --run-id, or "
-                f"delete {context.store.at('runs/' + planned.run_id)}."
-            )
-    else:
-        context.store.write_json(path, mine)
-
-
 def _prepare(corpus: CorpusPlan, planned: Plan, context: RunContext) -> CorpusRun:
     name = corpus.corpus.name
     scanned = scan(name, corpus, context)
@@ -122,6 +120,12 @@ def _prepare(corpus: CorpusPlan, planned: Plan, context: RunContext) -> CorpusRu
                 f"{name}: {len(folds)} folds instead of {wanted}, which is as many as {planned.protocol.name} can make"
             )
         fold_rows = to_table(scanned.columns, folds)
+        given = None if corpus.weights is None else corpus.weights[seed]
+        if given is not None and len(given) != len(folds):
+            raise SplitError(
+                f"{planned.protocol.name} makes {len(folds)} folds of {name}, and there are {len(given)} files of weights. "
+                "Use the --folds and --protocol that the weights were trained with."
+            )
         for number, rows in enumerate(folds, start=1):
             settings = _fold_settings(corpus, scanned, planned, seed, number)
             of_fold = fold_rows.filter([f == number for f in fold_rows["fold"].to_pylist()])
@@ -132,10 +136,14 @@ def _prepare(corpus: CorpusPlan, planned: Plan, context: RunContext) -> CorpusRu
                 ).encode()
             ).hexdigest()
             versions = {package: importlib.metadata.version(package) for package in VERSIONS_THAT_TRAIN}
-            key = identity(
-                TRAINING_VERSION, features_folder(scanned, planned.profile), digest, settings.that_train(), versions
-            )
-            jobs.append(FoldJob(name, seed, number, scanned.columns, rows, settings, f"trained/{name}/{key}"))
+            trained_by: Any = settings.that_train()
+            if given is not None:
+                data, _ = contents(given[number - 1], MAX_WEIGHTS_BYTES)
+                trained_by = {"model": asdict(settings.model), "weights": hashlib.sha256(data).hexdigest()}
+            features = features_folder(scanned, planned.profile)
+            key = identity(TRAINING_VERSION, features, digest, trained_by, versions)
+            kind, weights = ("trained", None) if given is None else ("evaluated", given[number - 1])
+            jobs.append(FoldJob(name, seed, number, scanned.columns, rows, settings, f"{kind}/{name}/{key}", weights))
     return CorpusRun(corpus, scanned, folders, jobs)
 
 
@@ -171,8 +179,9 @@ def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context
     # Not before: trainers hold their CPUs, and on a machine that is all trainers nothing would extract.
     pool.warm_up(len(missing))
     jobs = Jobs(missing, features)
-    context.reporter.say(f"Training {len(missing)} folds, {min(pool.size, len(missing))} at a time")
-    context.reporter.expect(len(missing), sum(job.settings.recipe.epochs for job in missing))
+    verb = "Training" if isinstance(planned.settings, RunSettings) else "Evaluating"
+    context.reporter.say(f"{verb} {len(missing)} folds, {min(pool.size, len(missing))} at a time")
+    context.reporter.expect(len(missing), sum(job.epochs for job in missing))
     errors: dict[str, str] = {}
     with context.timed("train"), ThreadPoolTaskRunner(max_workers=pool.size) as runner:
         try:
@@ -212,7 +221,7 @@ def _facts(
         "protocol": {
             "name": planned.protocol.name,
             "description": planned.protocol.description,
-            "selection": planned.protocol.selection,
+            "selection": planned.protocol.selection if isinstance(planned.settings, RunSettings) else "given",
             "keeps_apart": list(planned.protocol.keeps_apart),
         },
         "features": asdict(planned.profile),

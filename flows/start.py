@@ -1,26 +1,35 @@
 """How a command starts its flow: check everything first, then run, then say what came of it by the exit status."""
 
+import contextlib
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.command import fail, parse
-from timnet.config import RECIPES, RunSettings
+from tasks.local_api import LocalApi
+from timnet.config import RECIPES, Settings
 from timnet.errors import ConfigError, TimnetError
 
 if TYPE_CHECKING:
     from prefect import Flow
 
-COMPLETED, FAILED, INTERRUPTED = 0, 1, 130
+COMPLETED, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143
 
 
-def command_line(program: str, description: str, arguments: list[str]) -> tuple[RunSettings, bool]:
-    """Settings that are known to be possible, and whether to run locally; otherwise one line and exit status 2."""
+def command_line(
+    program: str, description: str, arguments: list[str], kind: str, model: type[Settings]
+) -> tuple[Any, LocalApi | None]:
+    """Settings that are known to be possible, and with --local the API that is on its way up.
+
+    Otherwise one line on what is wrong, and exit status 2.
+    """
     from timnet import corpora, models, splits
     from timnet.features import FEATURES
-    from timnet.plan import plan
+    from timnet.plan import check_claim, plan
+    from timnet.store import Store
 
     choices = {
         "corpora": corpora.names(),
@@ -30,33 +39,43 @@ def command_line(program: str, description: str, arguments: list[str]) -> tuple[
         "recipe": list(RECIPES),
     }
     try:
-        settings, own = parse(program, description, arguments, choices)
-        plan(settings)
+        settings, own = parse(program, description, arguments, choices, model)
+        check_claim(plan(settings, kind), kind, Store(settings.store))
     except TimnetError as error:
         fail(error)
-    return settings, own.local
+    return settings, LocalApi() if own.local else None
 
 
-def start(flow: "Flow", settings: RunSettings, local: bool) -> int:
+def start(flow: "Flow", settings: Settings, api: LocalApi | None) -> int:
     """Run the flow in this process; returns the exit status."""
-    with prefect_settings(local):
-        try:
-            state = flow(settings, return_state=True)
-        except KeyboardInterrupt:
-            print("timnet: interrupted. The same command goes on from what was finished.", file=sys.stderr)
-            return INTERRUPTED
+    heard: list[int] = []
+
+    def terminate(number: int, _: Any) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt  # ends the flow as Ctrl-C does: its actors are killed and its Ray is closed
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        with prefect_settings(api):
+            state: Any = flow(settings, return_state=True)
+            outcome = None if state.is_completed() else state.result(raise_on_failure=False)
+    except KeyboardInterrupt:
+        print("timnet: interrupted. The same command goes on from what was finished.", file=sys.stderr)
+        return TERMINATED if heard else INTERRUPTED
+    except TimnetError as error:
+        print(f"timnet: {error}", file=sys.stderr)
+        return FAILED
     if state.is_completed():
         return COMPLETED
-    error = state.data if isinstance(state.data, BaseException) else None
-    if isinstance(error, ConfigError):
-        fail(error)
-    print(f"timnet: {error or state.message or state.name}", file=sys.stderr)
+    if isinstance(outcome, ConfigError):
+        fail(outcome)
+    print(f"timnet: {outcome if isinstance(outcome, TimnetError) else state.message or state.name}", file=sys.stderr)
     return FAILED
 
 
 @contextmanager
-def prefect_settings(local: bool) -> Iterator[None]:
-    """Prefect's settings for the time of a command: with --local its own temporary API, and quiet on the terminal."""
+def prefect_settings(api: LocalApi | None) -> Iterator[None]:
+    """Prefect's settings for the time of a command: the local API where there is one, and quiet on the terminal."""
     from prefect import settings
 
     changes: dict[Any, Any] = {
@@ -64,15 +83,15 @@ def prefect_settings(local: bool) -> Iterator[None]:
         settings.PREFECT_LOGGING_LEVEL: "WARNING",
         settings.PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
     }
-    if local:
-        changes |= {
-            settings.PREFECT_API_URL: None,
-            settings.PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: True,
-            # A first start makes the database, which on a busy laptop takes longer than the 20 s it is given.
-            settings.PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
-        }
-    with settings.temporary_settings(changes):
+    with contextlib.ExitStack() as stack:
+        if api is not None:
+            api.wait()  # it is closed when this process ends: Prefect sends its last events only then
+            changes[settings.PREFECT_API_URL] = api.url
+        stack.enter_context(settings.temporary_settings(changes))
         logging.getLogger("prefect").setLevel(logging.WARNING)
+        # What went wrong is said once, by the command itself; Prefect keeps its own account of it with the run.
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).propagate = False
         yield
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import ray
 
 from timnet import metrics, tables
+from timnet.published_weights import read_weights
 from timnet.splits import Columns
 from timnet.store import Store
 
@@ -43,10 +44,25 @@ class FoldTrainer:
     """Trains one fold at a time. Lives as long as the run: TensorFlow starts once and the network is compiled once."""
 
     def __init__(self, threads: int):
-        from timnet.training import Trainer
-
-        self._trainer = Trainer(threads)
+        self._threads = threads
+        self._trainers: dict[bool, Any] = {}  # for networks, and for the other models
         self._progress: dict[str, Any] = {}
+
+    def _trainer(self, model: str) -> Any:
+        """What trains the model; TensorFlow starts with the first network, and not for a model that does without it."""
+        from timnet import models
+
+        is_network = models.get(model).is_network
+        if is_network not in self._trainers:
+            if is_network:
+                from timnet.training import Trainer
+
+                self._trainers[is_network] = Trainer(self._threads)
+            else:
+                from timnet.classical import ClassicalTrainer
+
+                self._trainers[is_network] = ClassicalTrainer()
+        return self._trainers[is_network]
 
     @ray.method(concurrency_group="progress")
     def progress(self) -> dict[str, Any]:
@@ -61,22 +77,23 @@ class FoldTrainer:
         settings: Any,
         store: Store,
         folder: str,
-        weights: dict[str, np.ndarray] | None,
+        weights: str | None,
     ) -> dict[str, Any]:
-        """Train the fold, or evaluate it with given weights, and commit what it leaves into the folder.
+        """Train the fold, or evaluate a published weight file on it, and commit what it leaves into the folder.
 
         Returns the fold's metrics, which are also in its metrics.json.
         """
         from timnet.training import FoldData
 
+        trainer = self._trainer(settings.model.name)
         started = time.perf_counter()
         self._progress = {}
         data = FoldData(features, columns.classes, *rows)
         checkpoint = Checkpoint(store, folder)
         if weights is None:
-            result = self._trainer.train(data, settings, checkpoint=checkpoint, on_epoch=self._note)
+            result = trainer.train(data, settings, checkpoint=checkpoint, on_epoch=self._note)
         else:
-            result = self._trainer.predict_with(data, settings, weights)
+            result = trainer.predict_with(data, settings, read_weights(weights, settings.model))
         if result.history:
             store.write_table(
                 f"{folder}/{HISTORY_FILE}", pa.Table.from_pylist(result.history, tables.HISTORY), tables.HISTORY

@@ -1,8 +1,12 @@
 """The Ray cluster of a run: started here or joined, and closed only if it was started here."""
 
+import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
@@ -29,21 +33,17 @@ def cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    where: dict[str, Any] = (
+        {"address": LOCAL, "num_cpus": usable_cpus(), "include_dashboard": False}
+        if address in (None, LOCAL)
+        else {"address": address}
+    )
     try:
-        if address in (None, LOCAL):
+        with _signals_kept():
             ray.init(
-                address=LOCAL,
-                num_cpus=usable_cpus(),
-                include_dashboard=False,
+                **where,
                 log_to_driver=False,
-                logging_level="error",
-                runtime_env={"env_vars": _WORKER_ENVIRONMENT},
-            )
-        else:
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
                 runtime_env={"env_vars": _WORKER_ENVIRONMENT},
             )
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -55,6 +55,17 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which Ray replaces twice over: a terminated or cancelled flow has to clean up."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def usable_cpus() -> int:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import ray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,6 +13,7 @@ from timnet.config import FoldSettings
 from timnet.splits import Columns, Fold
 
 RETRIES = 2
+LOST = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError)
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,16 @@ class FoldJob:
     rows: Fold
     settings: FoldSettings
     folder: str
-    weights: dict[str, np.ndarray] | None = None  # given: evaluate these instead of training
+    weights: str | None = None  # a published weight file: evaluate it instead of training
 
     @property
     def name(self) -> str:
         return f"{self.corpus} seed {self.seed} fold {self.fold}"
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that it takes; 0 where nothing is trained."""
+        return self.settings.recipe.epochs if self.weights is None else 0
 
 
 class Jobs:
@@ -49,7 +54,7 @@ def _worker_was_lost(task: Any, run: Any, state: Any) -> bool:
     """Retry what a machine did, such as a killed process; not what the data or the settings did."""
     try:
         state.result()
-    except (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError):
+    except LOST:
         return True
     except BaseException:
         return False
@@ -80,8 +85,10 @@ def train_fold(name: str, jobs: Jobs, context: RunContext) -> dict[str, Any]:
             if state:
                 context.reporter.epoch(name, ray.get(state[0]))
 
-        scores = wait(ref, context.stop, look)
-    context.reporter.finished(
-        name, job.settings.recipe.epochs, f"WAR {100 * scores['war']:.2f} %  UAR {100 * scores['uar']:.2f} %"
-    )
+        try:
+            scores = wait(ref, context.stop, look)
+        except LOST as error:
+            context.reporter.say(f"  {name}: its worker was lost ({str(error).splitlines()[0]})")
+            raise
+    context.reporter.finished(name, job.epochs, f"WAR {100 * scores['war']:.2f} %  UAR {100 * scores['uar']:.2f} %")
     return scores

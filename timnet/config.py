@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -12,7 +12,7 @@ N_COEFFICIENTS = 39
 N_FOLDS = 10
 PUBLISHED_EPOCHS = 500  # the last epoch of the corrected results
 
-Selection = Literal["last", "validation", "test"]  # which epoch's weights predict the test part
+Selection = Literal["last", "validation", "test", "given"]  # which epoch's weights predict the test part
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def _listed(value: Any) -> Any:
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what numpy and scikit-learn take
 
 
-class RunSettings(BaseModel):
-    """Every option of a run: the parameters of the flow, the options of the command line, the keys of a config file.
+class CommonSettings(BaseModel):
+    """The options that every flow over folds has: parameters of the flow, options of the command, keys of a config file.
 
     None means: worked out when the run starts, as the description says. `timnet.plan` does so and checks the names.
     """
@@ -129,7 +129,6 @@ class RunSettings(BaseModel):
         description="seeds, separated by commas, each a whole cross-validation [default: the corpus's published one]",
     )
     folds: int | None = Field(None, ge=2, description="folds of the cross-validation [default: 10; DEMO: 5]")
-    epochs: int | None = Field(None, ge=1, description="epochs of training [default: the recipe's]")
     protocol: str = Field("speaker-independent", description="how the corpus is cut into folds")
     split_table: str | None = Field(
         None,
@@ -139,8 +138,6 @@ class RunSettings(BaseModel):
     signal_length: int | None = Field(
         None, ge=4096, description="samples at 22 050 Hz that recordings are padded or cut to [default: the corpus's]"
     )
-    model: str = Field("timnet", description="model")
-    recipe: str | None = Field(None, description="how the model is trained [default: fast; DEMO: demo]")
     run_id: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
@@ -148,19 +145,54 @@ class RunSettings(BaseModel):
     )
     skip_bad: bool = Field(False, description="go on without recordings that cannot be used; the report lists them")
     max_parallel: int | None = Field(
-        None, ge=1, description="folds trained at the same time [default: as many as the cluster has CPUs or GPUs for]"
+        None, ge=1, description="folds at work at the same time [default: as many as the cluster has CPUs or GPUs for]"
     )
-    threads_per_fold: int = Field(1, ge=1, description="CPU threads of one fold's training")
-    gpus_per_fold: float = Field(0, ge=0, description="GPUs of one fold's training, 0.25: four folds share one")
-    checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
+    threads_per_fold: int = Field(1, ge=1, description="CPU threads of one fold")
+    gpus_per_fold: float = Field(0, ge=0, description="GPUs of one fold, 0.25: four folds share one")
     ray_address: str | None = Field(
         None, description="Ray cluster: auto, host:port or ray://host:port; local: start one here [default: local]"
     )
 
 
+class RunSettings(CommonSettings):
+    """Every option of a run that trains."""
+
+    epochs: int | None = Field(None, ge=1, description="epochs of training [default: the recipe's]")
+    model: str = Field("timnet", description="model")
+    recipe: str | None = Field(None, description="how the model is trained [default: fast; DEMO: demo]")
+    checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
+
+
+class EvaluateSettings(CommonSettings):
+    """Every option of a run that evaluates given weights of TIM-Net; protocol and features are the published ones."""
+
+    weights: str = Field(
+        description="folder of weights as published, one file a fold: 10-fold_weights_best_1.hdf5, …; for several "
+        "corpora or seeds the folder that holds theirs, named as published: EMODB_46, CASIA_32, …",
+    )
+    protocol: str = Field("published", description="how the corpus is cut into folds")
+    features: str = Field("published", description="feature profile")
+
+    epochs: ClassVar[None] = None
+    model: ClassVar[str] = "timnet"
+    recipe: ClassVar[str] = "published"
+    checkpoint_every_epochs: ClassVar[int] = 1
+
+
+Settings = RunSettings | EvaluateSettings
+
 # What does not change a result, and so is no part of a run's identity.
 WITHOUT_EFFECT = frozenset(
-    {"store", "data_root", "run_id", "max_parallel", "gpus_per_fold", "checkpoint_every_epochs", "ray_address"}
+    {
+        "store",
+        "data_root",
+        "run_id",
+        "max_parallel",
+        "gpus_per_fold",
+        "checkpoint_every_epochs",
+        "ray_address",
+        "weights",  # where they lie; what they are is part of each fold's own key
+    }
 )
 
 

@@ -1,15 +1,16 @@
 """From settings to what will run: names become rows of the tables, and everything that can be wrong is said here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from timnet import corpora, models, splits
-from timnet.config import RECIPES, WITHOUT_EFFECT, Recipe, RunSettings, identity
+from timnet.config import RECIPES, WITHOUT_EFFECT, EvaluateSettings, Recipe, Settings, identity
 from timnet.corpora import demo, folder
 from timnet.corpora.base import Corpus, Source
 from timnet.errors import ConfigError
 from timnet.features import FEATURES, FeatureProfile
+from timnet.published import weights_files
 from timnet.splits import Protocol
 from timnet.store import Store
 
@@ -25,18 +26,19 @@ class CorpusPlan:
     seeds: tuple[int, ...]
     n_folds: int
     recipe: Recipe
+    weights: Mapping[int, list[str]] | None = None  # seed -> a file a fold, where given weights are evaluated
 
 
 @dataclass(frozen=True)
 class Plan:
-    settings: RunSettings
+    settings: Settings
     run_id: str
     corpora: tuple[CorpusPlan, ...]
     protocol: Protocol
     profile: FeatureProfile
 
 
-def plan(settings: RunSettings, kind: str = "cv") -> Plan:
+def plan(settings: Settings, kind: str = "cv") -> Plan:
     """Resolve every name; raises ConfigError or CorpusError before anything is started or written."""
     protocol = splits.get(settings.protocol)
     if (settings.split_table is None) == (protocol.name == "table"):
@@ -52,29 +54,61 @@ def plan(settings: RunSettings, kind: str = "cv") -> Plan:
     for name in _corpus_names(settings):
         corpus, source = _locate(name, settings.data_root, store)
         chosen = recipe or RECIPES[corpus.recipe]
-        planned.append(
-            CorpusPlan(
-                corpus=corpus,
-                source=source,
-                seeds=settings.seeds or (FALLBACK_SEED if corpus.published_seed is None else corpus.published_seed,),
-                n_folds=settings.folds or corpus.n_folds,
-                recipe=chosen.with_epochs(settings.epochs),
-            )
-        )
+        seeds = settings.seeds or (FALLBACK_SEED if corpus.published_seed is None else corpus.published_seed,)
+        n_folds = settings.folds or corpus.n_folds
+        planned.append(CorpusPlan(corpus, source, seeds, n_folds, chosen.with_epochs(settings.epochs)))
+    if isinstance(settings, EvaluateSettings):
+        planned = [replace(corpus, weights=_weights(settings.weights, corpus, planned)) for corpus in planned]
     return Plan(settings, settings.run_id or default_run_id(settings, kind), tuple(planned), protocol, profile)
 
 
-def default_run_id(settings: RunSettings, kind: str) -> str:
+def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict[int, list[str]]:
+    """The weight files of every seed: in a folder EMODB_46 … of the given one, or where it is alone in that itself."""
+    found = {}
+    for seed in corpus.seeds:
+        own = Store(folder).at(f"{corpus.corpus.name}_{seed}")
+        alone = (
+            len(planned) == 1 and len(corpus.seeds) == 1 and not Store(folder).exists(f"{corpus.corpus.name}_{seed}")
+        )
+        found[seed] = weights_files(folder if alone else own, corpus.n_folds)
+    return found
+
+
+def default_run_id(settings: Settings, kind: str) -> str:
     """The same for the same settings, so that the same command finds its own run again."""
     return f"{kind}-{identity(result_settings(settings))[:10]}"
 
 
-def result_settings(settings: RunSettings) -> dict[str, Any]:
+def result_settings(settings: Settings) -> dict[str, Any]:
     """The settings that can change a result."""
     return settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
 
 
-def _corpus_names(settings: RunSettings) -> list[str]:
+def claimed_settings(planned: Plan, kind: str) -> dict[str, Any]:
+    """What a run's name stands for, as settings.json."""
+    return {"kind": kind, **result_settings(planned.settings)}
+
+
+def settings_path(run_id: str) -> str:
+    return f"runs/{run_id}/settings.json"
+
+
+def check_claim(planned: Plan, kind: str, store: Store) -> None:
+    """A run's name belongs to its settings: the same name with others would overwrite results. Raises ConfigError."""
+    path = settings_path(planned.run_id)
+    if not store.exists(path):
+        return
+    mine, theirs = claimed_settings(planned, kind), store.read_json(path)
+    differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+    if differing:
+        listed = "; ".join(f"{key}: {theirs.get(key)} there, {mine.get(key)} now" for key in differing)
+        raise ConfigError(
+            f"--run-id {planned.run_id} is taken by a run with other settings ({listed}). Use another --run-id, or "
+            f"delete {store.at('runs/' + planned.run_id)}."
+        )
+
+
+def _corpus_names(settings: Settings) -> list[str]:
     names: list[str] = []
     for name in settings.corpora:
         names.extend(corpora.PUBLISHED if name.lower() == "all" else [name])

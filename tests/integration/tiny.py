@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -44,30 +46,72 @@ class Command:
     home: Path
     cwd: Path
 
-    def start(self, *arguments: str, module: str = "flows.cv") -> subprocess.Popen:
+    def start(self, *arguments: str, module: str = "flows.cv") -> "Running":
         environment = {**os.environ, "PREFECT_HOME": str(self.home), "PREFECT_PROFILES_PATH": str(self.home / "p.toml")}
         environment.pop("PREFECT_API_URL", None)
-        return subprocess.Popen(
+        # Files, not pipes: what outlives a killed command for a moment would hold a pipe open.
+        out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
+        process = subprocess.Popen(
             [sys.executable, "-m", module, "--local", *arguments],
             cwd=self.cwd,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=out,
+            stderr=err,
             start_new_session=True,
+            # Started in the background, as CI may be, this process ignores Ctrl-C, and its children would inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+        return Running(process, out, err)
 
-    def run(self, *arguments: str, module: str = "flows.cv", status: int | None = 0) -> subprocess.CompletedProcess:
-        process = self.start(*arguments, module=module)
-        try:
-            out, err = process.communicate(timeout=240)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            out, err = process.communicate()
-            raise AssertionError(f"the command did not end:\n{out}\n{err}") from None
+    def run(self, *arguments: str, module: str = "flows.cv", status: int | None = 0) -> "Ended":
+        ended = self.start(*arguments, module=module).end(timeout_s=240)
         if status is not None:
-            assert process.returncode == status, f"exit status {process.returncode}, expected {status}:\n{out}\n{err}"
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+            assert ended.status == status, (
+                f"exit status {ended.status}, expected {status}:\n{ended.stdout}\n{ended.stderr}"
+            )
+        return ended
+
+
+@dataclass
+class Ended:
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Running:
+    process: subprocess.Popen
+    out: IO[str]
+    err: IO[str]
+
+    def end(self, timeout_s: float) -> Ended:
+        """Wait for the end; fails where it does not come in time."""
+        try:
+            status = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise AssertionError(f"the command did not end:\n{self._text(self.out)}\n{self._text(self.err)}") from None
+        return Ended(status, self._text(self.out), self._text(self.err))
+
+    @staticmethod
+    def _text(file: IO[str]) -> str:
+        with file:
+            file.seek(0)
+            return file.read()
+
+    def left(self) -> list[int]:
+        """Processes of the command's session and of those it started, that are still there."""
+        found = []
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                except OSError:
+                    continue
+                if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                    found.append(int(entry))
+        return found
 
 
 @pytest.fixture(scope="session")

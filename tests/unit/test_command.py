@@ -59,7 +59,7 @@ def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
         (["--folds", "many"], "--folds many: input should be a valid integer"),
         (["--seeds", "1,x"], "--seeds x: input should be a valid integer"),
         (["--seeds", "-1"], "--seeds -1: input should be greater than or equal to 0"),
-        (["--seeds", ","], "--seeds (nothing): tuple should have at least 1 item"),
+        (["--seeds", ","], "--seeds ,: value should have at least 1 item"),
         (["--epochs", "0"], "--epochs 0: input should be greater than or equal to 1"),
         (["--run-id", "../x"], "--run-id ../x: string should match pattern"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),

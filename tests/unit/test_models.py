@@ -1,4 +1,4 @@
-"""TIM-Net against its published size, its mathematics in plain numpy, and its directions in time."""
+"""TIM-Net against its published size, its mathematics in plain numpy, and its directions in time; and its ablations."""
 
 import subprocess
 import sys
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("trainer")
 
 TINY = ModelSettings("timnet", n_frames=40, n_coefficients=6, n_classes=3, n_tabs=3, filters=5)
 PUBLISHED = ModelSettings("timnet", n_frames=188, n_coefficients=39, n_classes=7, n_tabs=8)
+NETWORKS = [name for name in models.names() if models.get(name).is_network]
 
 
 def random_weights(model, seed=0):
@@ -48,40 +49,76 @@ def test_it_has_as_many_parameters_as_published(settings, n_parameters):
     assert models.get("timnet").build(settings).count_params() == n_parameters
 
 
-def numpy_forward(x, weights, n_tabs):
-    """TIM-Net at inference for one utterance (n_frames, n_coefficients), written from its description alone."""
+# Worked out by hand at 39 coefficients and 39 filters. A stem has 39 * 39 + 39 parameters; a convolution 2 * 39 * 39 + 39,
+# its normalisation 4 * 39, and a block two of both; the fusion one a block, the classifier 39 and a bias a class.
+STEM = 1_560
+BLOCK = 2 * (3_081 + 156)
+CLASSIFIER_OF_7, CLASSIFIER_OF_4 = 280, 160
 
-    def causal(x, kernel, bias, dilation):
+
+@pytest.mark.parametrize(
+    ("name", "of_8_blocks", "of_10_blocks"),
+    [
+        ("timnet", 2 * (STEM + 8 * BLOCK) + 8 + CLASSIFIER_OF_7, 2 * (STEM + 10 * BLOCK) + 10 + CLASSIFIER_OF_4),
+        ("timnet-forward", STEM + 8 * BLOCK + 8 + CLASSIFIER_OF_7, STEM + 10 * BLOCK + 10 + CLASSIFIER_OF_4),
+        ("timnet-single-scale", 2 * (STEM + 8 * BLOCK) + CLASSIFIER_OF_7, 2 * (STEM + 10 * BLOCK) + CLASSIFIER_OF_4),
+        ("timnet-mean-fusion", 2 * (STEM + 8 * BLOCK) + CLASSIFIER_OF_7, 2 * (STEM + 10 * BLOCK) + CLASSIFIER_OF_4),
+        ("tcn", STEM + 8 * BLOCK + CLASSIFIER_OF_7, STEM + 10 * BLOCK + CLASSIFIER_OF_4),
+    ],
+)
+def test_an_ablation_has_the_parameters_of_what_it_keeps(name, of_8_blocks, of_10_blocks):
+    build = models.get(name).build
+    assert build(PUBLISHED).count_params() == of_8_blocks
+    assert build(replace(PUBLISHED, n_classes=4, n_tabs=10)).count_params() == of_10_blocks
+
+
+def numpy_convolutions(x, weights, at, dilation):
+    """The two convolutions of a block at inference, (n_frames, n) to (n_frames, filters)."""
+    for i in (1, 2):
         past = np.concatenate([np.zeros((dilation, x.shape[1])), x])[: len(x)]
-        return past @ kernel[0] + x @ kernel[1] + bias
+        kernel, norm = weights[f"{at}/conv{i}/kernel"], f"{at}/norm{i}"
+        x = past @ kernel[0] + x @ kernel[1] + weights[f"{at}/conv{i}/bias"]
+        x = (x - weights[f"{norm}/moving_mean"]) / np.sqrt(weights[f"{norm}/moving_variance"] + 1e-3)
+        x = np.maximum(x * weights[f"{norm}/gamma"] + weights[f"{norm}/beta"], 0)
+    return x
 
-    def direction(x, name):
-        x = x @ weights[f"{name}/stem/kernel"][0] + weights[f"{name}/stem/bias"]
+
+def numpy_direction(x, weights, n_tabs, name):
+    """The outputs of a direction's blocks averaged over time, (filters, n_tabs)."""
+    x = x @ weights[f"{name}/stem/kernel"][0] + weights[f"{name}/stem/bias"]
+    pooled = []
+    for j in range(1, n_tabs + 1):
+        x = x / (1 + np.exp(-numpy_convolutions(x, weights, f"{name}/tab{j}", 2 ** (j - 1))))
+        pooled.append(x.mean(axis=0))
+    return np.stack(pooled, axis=-1)
+
+
+def numpy_embedding(name, x, weights, n_tabs):
+    """The embedding of one utterance (n_frames, n_coefficients), written from the model's description alone."""
+    if name == "tcn":
+        x = x @ weights["stem/kernel"][0] + weights["stem/bias"]
         for j in range(1, n_tabs + 1):
-            y = x
-            for i in (1, 2):
-                at = f"{name}/tab{j}"
-                y = causal(y, weights[f"{at}/conv{i}/kernel"], weights[f"{at}/conv{i}/bias"], 2 ** (j - 1))
-                y = (y - weights[f"{at}/norm{i}/moving_mean"]) / np.sqrt(
-                    weights[f"{at}/norm{i}/moving_variance"] + 1e-3
-                )
-                y = np.maximum(y * weights[f"{at}/norm{i}/gamma"] + weights[f"{at}/norm{i}/beta"], 0)
-            x = x / (1 + np.exp(-y))
-            yield x
-
-    pairs = zip(direction(x, "forward"), direction(x[::-1], "backward"), strict=True)
-    pooled = np.stack([(f + b).mean(axis=0) for f, b in pairs], axis=-1)
-    embedding = pooled @ weights["fusion/kernel"][:, 0]
-    return embedding @ weights["classifier/kernel"] + weights["classifier/bias"], embedding
+            x = np.maximum(x + numpy_convolutions(x, weights, f"block{j}", 2 ** (j - 1)), 0)
+        return x.mean(axis=0)
+    pooled = numpy_direction(x, weights, n_tabs, "forward")
+    if name == "timnet-forward":
+        return pooled @ weights["fusion/kernel"][:, 0]
+    pooled = pooled + numpy_direction(x[::-1], weights, n_tabs, "backward")
+    if name == "timnet-single-scale":
+        return pooled[:, -1]
+    return pooled.mean(axis=-1) if name == "timnet-mean-fusion" else pooled @ weights["fusion/kernel"][:, 0]
 
 
-def test_it_computes_what_plain_numpy_computes(tiny, frames):
-    model, weights = tiny
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_computes_what_plain_numpy_computes(name, frames):
+    model = models.get(name).build(TINY)
+    weights = random_weights(model)
     logits, embedding = (np.asarray(output) for output in model(frames, training=False))
     for row in range(len(frames)):
-        expected_logits, expected_embedding = numpy_forward(frames[row].astype(np.float64), weights, TINY.n_tabs)
-        np.testing.assert_allclose(logits[row], expected_logits, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(embedding[row], expected_embedding, rtol=1e-4, atol=1e-5)
+        expected = numpy_embedding(name, frames[row].astype(np.float64), weights, TINY.n_tabs)
+        np.testing.assert_allclose(embedding[row], expected, rtol=1e-4, atol=1e-5)
+        expected_logits = expected @ weights["classifier/kernel"] + weights["classifier/bias"]
+        np.testing.assert_allclose(logits[row], expected_logits, rtol=1e-4, atol=1e-4)
 
 
 def inside(model, layer):
@@ -146,10 +183,16 @@ def test_the_weights_of_the_fusion_start_small_and_without_bias():
         ({"dropout": 1.0}, "dropout of a model is at least 0 and below 1, received 1.0"),
     ],
 )
-def test_impossible_settings_are_refused(change, text):
+@pytest.mark.parametrize("name", NETWORKS)
+def test_impossible_settings_are_refused(name, change, text):
     with pytest.raises(ConfigError) as caught:
-        models.get("timnet").build(replace(TINY, **change))
+        models.get(name).build(replace(TINY, **change))
     assert text in str(caught.value)
+
+
+def test_a_model_that_is_no_network_cannot_be_built():
+    with pytest.raises(ConfigError, match="The model svm is no network: there is nothing to build"):
+        models.get("svm").build(replace(TINY, name="svm"))
 
 
 def test_weights_that_do_not_fit_are_refused(tiny):
@@ -166,10 +209,10 @@ def test_an_unknown_model_is_refused():
         models.get("resnet")
 
 
-def test_listing_and_describing_models_loads_no_keras():
+def test_listing_and_describing_models_loads_nothing_heavy():
     code = (
         "import sys; from timnet import models\n"
         "assert all(models.get(n).description for n in models.names())\n"
-        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+        "assert not {'keras', 'tensorflow', 'sklearn', 'scipy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

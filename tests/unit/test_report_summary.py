@@ -209,3 +209,20 @@ def test_prediction_of_an_unknown_emotion_is_refused(tmp_path):
         f"{store.at('trained/EMODB/46-1')}/predictions.parquet names the emotion 'fear' in its column emotion; the "
         "labels of the corpus are angry, boredom, joy, happy, sad. Delete the folder and run again."
     )
+
+
+def test_model_without_epochs(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (EMODB,), trained=False)
+    facts = store.read_json(f"runs/{RUN}/run.json")
+    store.write_json(f"runs/{RUN}/run.json", {**facts, "kind": "cv", "model": {**facts["model"], "name": "svm"}})
+    for seed in facts["corpora"]["EMODB"]["seeds"].values():
+        for fold in seed["folds"]:
+            if fold["state"] == "completed":
+                store.write_json(f"{fold['path']}/metrics.json", {"chosen_epoch": 0, "n_parameters": 833})
+    summary = report.build(store, RUN)
+    assert {fold["chosen_epoch"] for fold in summary["corpora"]["EMODB"]["folds"]} == {None}
+    page = store.read_bytes(f"runs/{RUN}/report/index.html").decode()
+    assert "The model is fitted at once, without epochs, so there are no curves." in page
+    assert "chose the strength of the regularisation" in page
+    assert "chose the epoch." not in page

@@ -153,3 +153,42 @@ def test_importing_the_report_loads_nothing_heavy():
 
 def test_report_offers_what_the_tasks_use():
     assert (report.markdown, report.table, report.terminal) == (text.markdown, text.table, text.terminal)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "network", "svm"),
+    [
+        (
+            "speaker-independent",
+            "Validation data, apart from the test data, chose the epoch.",
+            "Validation data, apart from the test data, chose the strength of the regularisation.",
+        ),
+        (
+            "published",
+            "The weights after the last epoch were used: no data chose the epoch.",
+            "The strength of the regularisation was fixed beforehand: no data chose it.",
+        ),
+        (
+            "published-leaky",
+            "The test data themselves chose the epoch.",
+            "The test data themselves chose the strength of the regularisation.",
+        ),
+    ],
+)
+def test_what_was_chosen_depends_on_the_model(tmp_path, protocol, network, svm):
+    store = Store(str(tmp_path))
+    write_run(store, (Made("A"),), protocol=protocol)
+    facts = store.read_json(f"runs/{RUN}/run.json")
+    for model, sentence, chosen in (
+        ("timnet", network, "epoch"),
+        ("svm", svm, "strength of the regularisation"),
+        ("of-another-version", network, "epoch"),
+    ):
+        store.write_json(f"runs/{RUN}/run.json", {**facts, "model": {**facts["model"], "name": model}})
+        run = gather(store, RUN)
+        assert words.selection(run.corpora[0]) == sentence
+        summary = summarise(run)
+        leaky = [w for w in summary["corpora"]["A"]["warnings"] if "ON THE TEST FOLD" in w]
+        assert leaky == summary["warnings"]
+        assert [w.startswith(f"The {chosen} was chosen ON THE TEST FOLD: ") for w in leaky] == [True] * len(leaky)
+        assert bool(leaky) == (protocol == "published-leaky")

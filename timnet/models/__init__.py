@@ -1,6 +1,6 @@
-"""The networks, one file each, found by looking at this folder: a module with a line `MODEL = …` is a model.
+"""The models, one file each, found by looking at this folder: a module with a line `MODEL = …` is a model.
 
-Listing and describing them loads no Keras; building one does.
+Listing and describing them loads neither Keras nor scikit-learn; building or fitting one does.
 """
 
 import re

@@ -12,19 +12,38 @@ from timnet.errors import ConfigError, WeightsError
 if TYPE_CHECKING:
     import keras
 
+EPOCH = "epoch"
+
+
+def _no_network(settings: ModelSettings) -> "keras.Model":
+    raise ConfigError(
+        f"The model {settings.name} is no network: there is nothing to build. timnet.classical.ClassicalTrainer fits it."
+    )
+
 
 @dataclass(frozen=True)
 class Model:
-    """A network and how to build it.
+    """A model and how to make it: a network has `build`, a classical model has `fit`.
 
     `build` returns a Keras model from (batch, n_frames, n_coefficients) float32 to two outputs: the logits
     (batch, n_classes) and the embedding before the classifier (batch, n_embedding).
+
+    `fit` takes standardised statistics of utterances, float64 (n_utterances, n_statistics), their classes, int32
+    (n_utterances,) with every class present, and C, the inverse strength of the regularisation. It returns the kernel
+    (n_statistics, n_classes) and the bias (n_classes,) of the linear decision values, whose largest is recognised.
     """
 
     name: str
     title: str
     description: str
-    build: Callable[[ModelSettings], "keras.Model"]
+    build: Callable[[ModelSettings], "keras.Model"] = _no_network
+    fit: Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]] | None = None
+    chosen: str = EPOCH  # what the part of the data that may choose chooses; reports say it
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is trained in epochs by timnet.training; otherwise timnet.classical fits it at once."""
+        return self.fit is None
 
 
 def check(settings: ModelSettings) -> None:

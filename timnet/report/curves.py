@@ -3,6 +3,7 @@
 import numpy as np
 from markupsafe import Markup
 
+from timnet.models.base import EPOCH
 from timnet.report import svg, text
 from timnet.report.drawing import Drawing, Numbers
 from timnet.report.gather import CorpusResult, FoldResult
@@ -17,6 +18,8 @@ def draw(corpus: CorpusResult) -> Drawing | str:
     folds = [fold for fold in corpus.finished if fold.history.num_rows]
     if not corpus.finished:
         return "No fold finished, so there is nothing to draw."
+    if not folds and corpus.chosen != EPOCH:
+        return "The model is fitted at once, without epochs, so there are no curves."
     if not folds:
         return "Stored weights were evaluated; the run did not train, so there are no curves."
     parts = [part for part in TITLES if any(_has(fold, part) for fold in folds)]

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from timnet import metrics, tables
+from timnet import metrics, models, tables
 from timnet.errors import StoreError
+from timnet.models.base import EPOCH
 from timnet.store import Store
 
 COMPLETED, FAILED = "completed", "failed"
@@ -25,12 +26,12 @@ class FoldResult:
     reused: bool  # trained by an earlier run
     seconds: float | None  # training and prediction
     audit: dict[str, Any]  # this fold's entry of audit.json
-    chosen_epoch: int | None = None
+    chosen_epoch: int | None = None  # None too where nothing was trained, or not in epochs
     # Empty where the fold failed.
     truth: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # (n_test,), class indices
     predicted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # likewise
     predictions: pa.Table = field(default_factory=tables.PREDICTIONS.empty_table)
-    history: pa.Table = field(default_factory=tables.HISTORY.empty_table)  # empty too where nothing was trained
+    history: pa.Table = field(default_factory=tables.HISTORY.empty_table)  # likewise empty
 
     @property
     def completed(self) -> bool:
@@ -44,6 +45,7 @@ class CorpusResult:
     name: str
     facts: dict[str, Any]  # its entry of run.json
     selection: str  # which epoch predicts: last, validation or test
+    chosen: str  # what these data choose: the epoch of a network, a setting of another model
     signal_s: float | None  # recordings are padded or cut to this; None where run.json does not say
     manifest: pa.Table  # tables.MANIFEST
     audits: dict[int, dict[str, Any]]  # seed -> audit.json
@@ -119,11 +121,16 @@ def _corpus(store: Store, name: str, run: dict[str, Any]) -> CorpusResult:
         name=name,
         facts=facts,
         selection=run["protocol"]["selection"],
+        chosen=_chosen(run["model"]["name"]),
         signal_s=length / rate_hz if length and rate_hz else None,
         manifest=manifest,
         audits=audits,
         folds=tuple(folds),
     )
+
+
+def _chosen(model: str) -> str:
+    return models.get(model).chosen if model in models.names() else EPOCH
 
 
 def _fold(store: Store, seed: int, entry: dict[str, Any], audit: dict[str, Any], labels: list[str]) -> FoldResult:
@@ -144,7 +151,8 @@ def _fold(store: Store, seed: int, entry: dict[str, Any], audit: dict[str, Any],
         reused,
         seconds,
         audit,
-        chosen_epoch=store.read_json(f"{folder}/metrics.json").get("chosen_epoch"),
+        # 0 says that there was no epoch to choose.
+        chosen_epoch=store.read_json(f"{folder}/metrics.json").get("chosen_epoch") or None,
         truth=_classes(predictions, "emotion", labels, store.at(folder)),
         predicted=_classes(predictions, "predicted", labels, store.at(folder)),
         predictions=predictions,

@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from timnet.models.base import EPOCH
 from timnet.report.gather import CorpusResult, RunResult
 from timnet.report.text import count, folds_done
 
 FEW_SPEAKERS = 10  # below, an interval over speakers is rough
 MOST_FOLDS = 10  # listed in a sentence
 LEAKY = (
-    "The epoch was chosen ON THE TEST FOLD: these numbers are too good. They only show what that choice gains, "
+    "The {chosen} was chosen ON THE TEST FOLD: these numbers are too good. They only show what that choice gains, "
     "and can be compared with nothing but numbers obtained in the same way."
+)
+GIVEN = (
+    "The weights were given, and how they were made is not known here. If a recording that is tested took part in their "
+    "training or chose their epoch, as with the weights published for TIM-Net, these numbers are too good."
 )
 SYNTHETIC = "SYNTHETIC: made by a program to try the software, not speech. Its numbers say nothing about emotion."
 NOUNS = {"speaker": "speaker", "sentence": "sentence", "recording": "identical recording", "session": "session"}
@@ -32,7 +37,7 @@ SHARED = {
 
 def run_warnings(run: RunResult) -> list[str]:
     """What holds for the run as a whole; each corpus's own are in `corpus_warnings`."""
-    leaky = [LEAKY] if run.facts["protocol"]["selection"] == "test" else []
+    leaky = [LEAKY.format(chosen=run.corpora[0].chosen)] if run.facts["protocol"]["selection"] == "test" else []
     n_done = sum(fold.completed for fold in run.folds)
     missing = n_done < len(run.folds) and len(run.corpora) > 1
     return leaky + ([f"Only {folds_done(n_done, len(run.folds))} finished."] if missing else [])
@@ -42,7 +47,9 @@ def corpus_warnings(corpus: CorpusResult, summary: dict[str, Any]) -> list[str]:
     """What a reader has to know before the numbers, the gravest first."""
     found = [SYNTHETIC] if corpus.synthetic else []
     if corpus.selection == "test":
-        found.append(LEAKY)
+        found.append(LEAKY.format(chosen=corpus.chosen))
+    elif corpus.selection == "given":
+        found.append(GIVEN)
     missing = [f"seed {fold.seed} fold {fold.fold}" for fold in corpus.folds if not fold.completed]
     if missing and not corpus.finished:
         found.append(f"None of {count(len(corpus.folds), 'fold')} finished: there is nothing to score.")
@@ -80,9 +87,12 @@ def meaning(corpus: CorpusResult, summary: dict[str, Any]) -> str:
 
 def selection(corpus: CorpusResult) -> str:
     return {
-        "last": "The weights after the last epoch were used: no data chose the epoch.",
-        "validation": "Validation data, apart from the test data, chose the epoch.",
-        "test": "The test data themselves chose the epoch.",
+        "last": "The weights after the last epoch were used: no data chose the epoch."
+        if corpus.chosen == EPOCH
+        else f"The {corpus.chosen} was fixed beforehand: no data chose it.",
+        "validation": f"Validation data, apart from the test data, chose the {corpus.chosen}.",
+        "test": f"The test data themselves chose the {corpus.chosen}.",
+        "given": "The weights were given, one set a fold; nothing was trained.",
     }[corpus.selection]
 
 
