@@ -66,13 +66,8 @@ def parse(
         if not flag and field.default is not None and not field.is_required():
             default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
             text += f" [default: {default}]"
-        parser.add_argument(
-            option(name),
-            dest=name,
-            default=argparse.SUPPRESS,
-            help=text.replace("%", "%%"),
-            **({"action": "store_true"} if flag else {"metavar": _metavar(name, field.annotation)}),
-        )
+        kind: dict[str, Any] = {"action": "store_true"} if flag else {"metavar": _metavar(name, field.annotation)}
+        parser.add_argument(option(name), dest=name, default=argparse.SUPPRESS, help=text.replace("%", "%%"), **kind)
     given = vars(parser.parse_args(arguments))
     own = argparse.Namespace(local=given.pop("local"), config=given.pop("config"))
     if own.local:

@@ -40,7 +40,7 @@ def command_line(
     }
     try:
         settings, own = parse(program, description, arguments, choices, model)
-        check_claim(plan(settings, kind), kind, Store(settings.store))
+        check_claim(plan(settings, kind), Store(settings.store))
     except TimnetError as error:
         fail(error)
     return settings, LocalApi() if own.local else None

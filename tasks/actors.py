@@ -39,7 +39,7 @@ class Checkpoint:
         self._store.remove(self._path)
 
 
-@ray.remote(concurrency_groups={"progress": 1})
+@ray.remote(concurrency_groups={"progress": 1})  # type: ignore[call-overload] # not in Ray's stubs
 class FoldTrainer:
     """Trains one fold at a time. Lives as long as the run: TensorFlow starts once and the network is compiled once."""
 
@@ -147,7 +147,7 @@ class TrainerPool:
 
     def __init__(self, size: int, threads: int, gpus: float):
         self.size = size
-        self._actor = FoldTrainer.options(num_cpus=threads, num_gpus=gpus)
+        self._actor = FoldTrainer.options(num_cpus=threads, num_gpus=gpus)  # type: ignore[attr-defined]
         self._threads = threads
         self._idle: SimpleQueue = SimpleQueue()
         self._alive: set[Any] = set()

@@ -10,7 +10,7 @@ from typing import Any
 from tasks import cluster
 from tasks.actors import TrainerPool
 from tasks.progress import Reporter
-from timnet.config import RunSettings
+from timnet.config import Settings
 from timnet.store import Store
 
 
@@ -20,7 +20,7 @@ class RunContext:
     Deliberately no dataclass: Prefect looks into collections and dataclasses that are given to tasks, not into this.
     """
 
-    def __init__(self, settings: RunSettings, run_id: str, reporter: Reporter):
+    def __init__(self, settings: Settings, run_id: str, reporter: Reporter):
         self.settings = settings
         self.run_id = run_id
         self.reporter = reporter

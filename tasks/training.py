@@ -1,6 +1,5 @@
 """Prefect tasks that train or evaluate folds, each on a Ray actor."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -8,46 +7,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.context import RunContext
+from tasks.jobs import Jobs
 from tasks.waiting import wait
-from timnet.config import FoldSettings
-from timnet.splits import Columns, Fold
 
 RETRIES = 2
 LOST = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError)
-
-
-@dataclass(frozen=True)
-class FoldJob:
-    """One fold of one corpus and seed: what to train it with and where its results lie."""
-
-    corpus: str
-    seed: int
-    fold: int  # counted from 1
-    columns: Columns
-    rows: Fold
-    settings: FoldSettings
-    folder: str
-    weights: str | None = None  # a published weight file: evaluate it instead of training
-
-    @property
-    def name(self) -> str:
-        return f"{self.corpus} seed {self.seed} fold {self.fold}"
-
-    @property
-    def epochs(self) -> int:
-        """Epochs that it takes; 0 where nothing is trained."""
-        return self.settings.recipe.epochs if self.weights is None else 0
-
-
-class Jobs:
-    """The folds of a run by name, and the features of each corpus in Ray's object store.
-
-    A task is given the name of its fold and this object, into which Prefect does not look.
-    """
-
-    def __init__(self, jobs: list[FoldJob], features: dict[str, ray.ObjectRef]):
-        self.by_name = {job.name: job for job in jobs}
-        self.features = features
 
 
 def _worker_was_lost(task: Any, run: Any, state: Any) -> bool:

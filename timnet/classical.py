@@ -17,7 +17,7 @@ import numpy as np
 from timnet import metrics, models
 from timnet.config import FoldSettings
 from timnet.errors import WeightsError
-from timnet.training import Checkpoint, FoldData, FoldResult, _check, softmax
+from timnet.training import Checkpoint, FoldData, FoldResult, check_data, softmax
 
 OF_A_COEFFICIENT = 3  # statistics: mean, sd, sd of the change
 PADDING_TOLERANCE = 1e-3  # two frames of padding differ by rounding alone, two of speech by more than 1
@@ -47,7 +47,7 @@ class ClassicalTrainer:
         and on the training part. A fold is fitted in seconds and without epochs, so there is nothing to save into the
         checkpoint and nothing to tell on_epoch. Raises TimnetError where the data cannot be fitted.
         """
-        _check(data, settings)
+        check_data(data, settings)
         started = time.perf_counter()
         fit = _fit_of(settings)
         table = statistics(data.features[data.train])

@@ -13,7 +13,9 @@ from timnet.splits import PARTS, Columns, Fold
 
 def to_table(columns: Columns, folds: Sequence[Fold]) -> pa.Table:
     """Folds as tables.FOLDS; fold numbers start at 1, rows that a fold leaves out are not in the table."""
-    number, ids, parts = [], [], []
+    number: list[int] = []
+    ids: list[str] = []
+    parts: list[str] = []
     for fold, triple in enumerate(folds, start=1):
         for part, rows in zip(PARTS, triple, strict=True):
             number.extend([fold] * len(rows))
@@ -37,7 +39,8 @@ def from_table(columns: Columns, table: pa.Table) -> list[Fold]:
     ):
         found.setdefault(fold, {name: [] for name in PARTS})[part].append(row[utterance])
     ordered = (found[fold] for fold in sorted(found))
-    return [tuple(np.array(sorted(fold[part]), dtype=np.int64) for part in PARTS) for fold in ordered]
+    rows = [[np.array(sorted(fold[part]), dtype=np.int64) for part in PARTS] for fold in ordered]
+    return [(train, validation, test) for train, validation, test in rows]
 
 
 def read_user_table(path: str) -> pa.Table:

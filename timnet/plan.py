@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from timnet import corpora, models, splits
+from timnet import corpora, fold_tables, models, splits
 from timnet.config import RECIPES, WITHOUT_EFFECT, EvaluateSettings, Recipe, Settings, identity
 from timnet.corpora import demo, folder
 from timnet.corpora.base import Corpus, Source
 from timnet.errors import ConfigError
 from timnet.features import FEATURES, FeatureProfile
 from timnet.published import weights_files
+from timnet.published_weights import weights_sha256
 from timnet.splits import Protocol
 from timnet.store import Store
 
@@ -32,7 +33,8 @@ class CorpusPlan:
 @dataclass(frozen=True)
 class Plan:
     settings: Settings
-    run_id: str
+    run_id: str  # the same for the same settings, so that the same command finds its own run again
+    claim: Mapping[str, Any]  # what the name stands for
     corpora: tuple[CorpusPlan, ...]
     protocol: Protocol
     profile: FeatureProfile
@@ -59,7 +61,9 @@ def plan(settings: Settings, kind: str = "cv") -> Plan:
         planned.append(CorpusPlan(corpus, source, seeds, n_folds, chosen.with_epochs(settings.epochs)))
     if isinstance(settings, EvaluateSettings):
         planned = [replace(corpus, weights=_weights(settings.weights, corpus, planned)) for corpus in planned]
-    return Plan(settings, settings.run_id or default_run_id(settings, kind), tuple(planned), protocol, profile)
+    claim = _claim(settings, kind, planned)
+    run_id = settings.run_id or f"{kind}-{identity(claim)[:10]}"
+    return Plan(settings, run_id, claim, tuple(planned), protocol, profile)
 
 
 def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict[int, list[str]]:
@@ -74,31 +78,30 @@ def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict
     return found
 
 
-def default_run_id(settings: Settings, kind: str) -> str:
-    """The same for the same settings, so that the same command finds its own run again."""
-    return f"{kind}-{identity(result_settings(settings))[:10]}"
-
-
-def result_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that can change a result."""
-    return settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
-
-
-def claimed_settings(planned: Plan, kind: str) -> dict[str, Any]:
-    """What a run's name stands for, as settings.json."""
-    return {"kind": kind, **result_settings(planned.settings)}
+def _claim(settings: Settings, kind: str, planned: list[CorpusPlan]) -> dict[str, Any]:
+    """The settings that can change a result; of files that they name, what is in them counts, not where they lie."""
+    claim: dict[str, Any] = {"kind": kind, **settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))}
+    if settings.split_table is not None:
+        claim["split_table"] = identity(fold_tables.read_user_table(settings.split_table).to_pylist())
+    if isinstance(settings, EvaluateSettings):
+        claim["weights"] = {
+            f"{corpus.corpus.name} seed {seed}": identity([weights_sha256(file) for file in files])
+            for corpus in planned
+            for seed, files in (corpus.weights or {}).items()
+        }
+    return claim
 
 
 def settings_path(run_id: str) -> str:
     return f"runs/{run_id}/settings.json"
 
 
-def check_claim(planned: Plan, kind: str, store: Store) -> None:
+def check_claim(planned: Plan, store: Store) -> None:
     """A run's name belongs to its settings: the same name with others would overwrite results. Raises ConfigError."""
     path = settings_path(planned.run_id)
     if not store.exists(path):
         return
-    mine, theirs = claimed_settings(planned, kind), store.read_json(path)
+    mine, theirs = planned.claim, store.read_json(path)
     differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
     if differing:
         listed = "; ".join(f"{key}: {theirs.get(key)} there, {mine.get(key)} now" for key in differing)

@@ -3,6 +3,7 @@
 Which layers such a file holds, and in which order, says `published_layers`.
 """
 
+import hashlib
 import io
 import os
 from collections.abc import Mapping
@@ -46,6 +47,11 @@ def read_weights(source: "str | os.PathLike[str] | bytes", settings: ModelSettin
             f"{name} is a broken or cut-off HDF5 file of {len(data)} bytes ({error}). Fetch it again from where it "
             "came from."
         ) from error
+
+
+def weights_sha256(source: "str | os.PathLike[str] | bytes") -> str:
+    """What a weight file is known by: the SHA-256 of its bytes."""
+    return hashlib.sha256(contents(source, MAX_WEIGHTS_BYTES)[0]).hexdigest()
 
 
 def write_weights(weights: Mapping[str, np.ndarray], settings: ModelSettings) -> bytes:

@@ -124,7 +124,7 @@ class Store:
     def write_arrays(self, path: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write named arrays as .npz; names may hold slashes."""
         buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        np.savez(buffer, **dict[str, Any](arrays))
         self.write_bytes(path, buffer.getvalue())
 
     def read_arrays(self, path: str) -> dict[str, np.ndarray]:

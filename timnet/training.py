@@ -89,7 +89,7 @@ class Trainer:
         earliest. `test`: the highest accuracy on data.test, the earliest among equals; this is what leaks.
         Raises TimnetError where the data cannot be trained on or the loss stops being a number.
         """
-        _check(data, settings)
+        check_data(data, settings)
         started = time.perf_counter()
         recipe = settings.recipe
         network = self._network(settings.model, recipe)
@@ -214,8 +214,8 @@ class _Network:
         return softmax(np.concatenate(logits)), np.concatenate(embeddings)
 
     def weights(self) -> dict[str, np.ndarray]:
-        given = {} if self.mean is None else {INPUT_MEAN: self.mean, INPUT_SD: self.sd}
-        return {**get_weights(self.model), **given}
+        standardisation = {} if self.mean is None or self.sd is None else {INPUT_MEAN: self.mean, INPUT_SD: self.sd}
+        return {**get_weights(self.model), **standardisation}
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         set_weights(self.model, {k: v for k, v in weights.items() if k not in (INPUT_MEAN, INPUT_SD)})
@@ -341,7 +341,8 @@ def _restore(arrays: dict[str, np.ndarray], network: _Network, chooser: _Chooser
     return state["history"]
 
 
-def _check(data: FoldData, settings: FoldSettings) -> None:
+def check_data(data: FoldData, settings: FoldSettings) -> None:
+    """Raises TimnetError where the data cannot be trained on: shapes, empty parts, absent classes, what is not finite."""
     shape = (settings.model.n_frames, settings.model.n_coefficients)
     if data.features.dtype != np.float32 or data.features.shape[1:] != shape:
         raise TimnetError(

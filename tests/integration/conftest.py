@@ -1,5 +1,5 @@
 """The fixtures of the real runs."""
 
-from tiny import command, recordings
+from tiny import command, finished, recordings
 
-__all__ = ["command", "recordings"]
+__all__ = ["command", "finished", "recordings"]

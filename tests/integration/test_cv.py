@@ -9,30 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from tiny import EMOTIONS, SPEAKERS, TAKES, until, write_tone
+from tiny import EMOTIONS, SETTINGS, SPEAKERS, TAKES, predictions, until, write_tone
 
-from timnet import tables
 from timnet.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect]
-
-SETTINGS = (
-    "--corpora", "TINY", "--folds", "3", "--seeds", "7", "--epochs", "12", "--recipe", "demo", "--run-id", "first",
-    "--checkpoint-every-epochs", "2", "--max-parallel", "2",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(command, recordings, tmp_path_factory):
-    """A run that nothing disturbed: its store and what it printed."""
-    store = tmp_path_factory.mktemp("finished")
-    done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS)
-    return store, done
-
-
-def predictions(store):
-    table = Store(str(store)).read_table("runs/first/report/predictions.parquet", tables.PREDICTIONS)
-    return table.sort_by([("seed", "ascending"), ("fold", "ascending"), ("utterance_id", "ascending")])
 
 
 def test_a_run_leaves_a_report_with_the_promised_summary(finished):

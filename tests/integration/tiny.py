@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
+
+from timnet import tables
+from timnet.store import Store
 
 EMOTIONS = {"angry": 300.0, "happy": 220.0, "sad": 120.0}  # Hz: a tone a class, which any network learns
 SPEAKERS = ("ann", "bob", "cem", "dör")
@@ -128,3 +132,23 @@ def until(condition, timeout_s: float = 120.0):
             return value
         time.sleep(0.1)
     raise AssertionError(f"{condition} did not come true in {timeout_s} s")
+
+
+SETTINGS = (
+    "--corpora", "TINY", "--folds", "3", "--seeds", "7", "--epochs", "12", "--recipe", "demo", "--run-id", "first",
+    "--checkpoint-every-epochs", "2", "--max-parallel", "2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def finished(command, recordings, tmp_path_factory) -> tuple[Path, Ended]:
+    """A run that nothing disturbed: its store and what it printed."""
+    store = tmp_path_factory.mktemp("finished")
+    done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS)
+    return store, done
+
+
+def predictions(store: Path, run_id: str = "first") -> pa.Table:
+    """What a run predicted, in one order."""
+    table = Store(str(store)).read_table(f"runs/{run_id}/report/predictions.parquet", tables.PREDICTIONS)
+    return table.sort_by([("seed", "ascending"), ("fold", "ascending"), ("utterance_id", "ascending")])
