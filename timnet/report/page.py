@@ -202,7 +202,9 @@ def _details(facts: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Versions", facts["versions"]),
         ("Machine", facts["machine"]),
     ):
-        nested = part and all(isinstance(value, Mapping) for value in part.values())  # such as a recipe a corpus
+        if not part:  # such as the recipe of a run that trained nothing
+            continue
+        nested = all(isinstance(value, Mapping) for value in part.values())  # such as a recipe a corpus
         for name, values in part.items() if nested else [("", part)]:
             found.append(
                 (f"{title} ({name})" if name else title, [(key, _shown(value)) for key, value in values.items()])
