@@ -7,7 +7,7 @@ the escaping could do neither.
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -17,6 +17,9 @@ from timnet.report import palette, text, words
 from timnet.report.figures import FIGURES, score_bar
 from timnet.report.gather import CorpusResult, FoldResult, RunResult
 
+if TYPE_CHECKING:
+    import jinja2
+
 HERE = Path(__file__).parent
 MOST_PROBLEMS = 100  # listed on the page; the manifest's folder has all of them
 MOST_SPEAKERS = 60  # rows of the table of speakers
@@ -24,28 +27,42 @@ MOST_PAIRS = 20  # of identical recordings
 PAIRS = {"train-validation": "train, validation", "train-test": "train, test", "validation-test": "validation, test"}
 
 
-def render(run: RunResult, summary: dict[str, Any]) -> str:
-    """The page as text; the same for the same run."""
+def environment() -> "jinja2.Environment":
+    """The templates of this folder; what is not there is an error, and everything is escaped."""
     import jinja2
 
-    environment = jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": text.percent, "seconds": text.seconds, "when": text.when}
-    css = palette.css() + "\n" + (HERE / "style.css").read_text(encoding="utf-8")
-    return environment.get_template("template.html").render(
-        css=Markup(css),  # noqa: S704 (our own style sheet)
-        summary=summary,
-        facts=run.facts,
-        done=text.folds_done(summary["folds_completed"], summary["folds_total"]),
-        corpora=[_corpus(n, corpus, summary["corpora"][corpus.name]) for n, corpus in enumerate(run.corpora, start=1)],
-        scores=[*metrics.SCORES.values(), *metrics.CLASS_SCORES.values()],
-        details=_details(run.facts),
-        timings=run.facts["timings"],
+    made.filters |= {"percent": text.percent, "seconds": text.seconds, "when": text.when}
+    return made
+
+
+def css() -> Markup:
+    return Markup(palette.css() + "\n" + (HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own)
+
+
+def render(run: RunResult, summary: dict[str, Any]) -> str:
+    """The page as text; the same for the same run."""
+    return (
+        environment()
+        .get_template("template.html")
+        .render(
+            css=css(),
+            summary=summary,
+            facts=run.facts,
+            done=text.folds_done(summary["folds_completed"], summary["folds_total"]),
+            corpora=[
+                _corpus(n, corpus, summary["corpora"][corpus.name]) for n, corpus in enumerate(run.corpora, start=1)
+            ],
+            scores=[*metrics.SCORES.values(), *metrics.CLASS_SCORES.values()],
+            details=_details(run.facts),
+            timings=run.facts["timings"],
+        )
     )
 
 

@@ -1,0 +1,38 @@
+"""Runs side by side on one page: `python -m flows.compare RUN_A RUN_B … --store URI`.
+
+Each run is compared with the first on the same recordings: the difference in UAR and WAR, its interval over speakers,
+and a paired test.
+"""
+
+import argparse
+import sys
+
+from flows.command import Environment, fail
+from timnet.config import identity
+from timnet.errors import TimnetError
+
+
+def main(arguments: list[str]) -> None:
+    """Needs no Ray and no Prefect: everything is in the store already."""
+    parser = argparse.ArgumentParser(prog="python -m flows.compare", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="run ids; the first is what the others are compared with"
+    )
+    default = Environment().store or "timnet-store"
+    parser.add_argument("--store", default=default, metavar="URI", help=f"where the runs are [default: {default}]")
+    given = parser.parse_args(arguments)
+    try:
+        from timnet.report import side_by_side
+        from timnet.store import Store
+
+        store = Store(given.store)
+        folder = f"comparisons/{identity(given.runs)}"
+        summary = side_by_side.build(store, given.runs, folder)
+    except TimnetError as error:
+        fail(error)
+    print(side_by_side.terminal(summary))
+    print(f"Page: {store.at(f'{folder}/index.html')}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
