@@ -8,8 +8,9 @@ if __name__ == "__main__":
     # starts meanwhile.
     from flows.start import command_line
     from timnet.config import RunSettings
+    from timnet.plan import checked
 
-    SETTINGS, API = command_line("flows.cv", __doc__, sys.argv[1:], "cv", RunSettings)
+    SETTINGS, API = command_line("flows.cv", __doc__, sys.argv[1:], RunSettings, lambda given: checked(given, "cv"))
 
 from prefect import flow
 

@@ -7,8 +7,11 @@ if __name__ == "__main__":
     # As in flows.cv: options are checked before Prefect is loaded.
     from flows.start import command_line
     from timnet.config import EvaluateSettings
+    from timnet.plan import checked
 
-    SETTINGS, API = command_line("flows.evaluate", __doc__, sys.argv[1:], "evaluate", EvaluateSettings)
+    SETTINGS, API = command_line(
+        "flows.evaluate", __doc__, sys.argv[1:], EvaluateSettings, lambda given: checked(given, "evaluate")
+    )
 
 from prefect import flow
 

@@ -4,13 +4,13 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flows.command import fail, parse
 from tasks.local_api import LocalApi
-from timnet.config import RECIPES, Settings
+from timnet.config import RECIPES, CommonSettings
 from timnet.errors import ConfigError, TimnetError
 
 if TYPE_CHECKING:
@@ -20,33 +20,36 @@ COMPLETED, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143
 
 
 def command_line(
-    program: str, description: str, arguments: list[str], kind: str, model: type[Settings]
+    program: str,
+    description: str,
+    arguments: list[str],
+    model: type[CommonSettings],
+    check: Callable[[Any], object],
 ) -> tuple[Any, LocalApi | None]:
-    """Settings that are known to be possible, and with --local the API that is on its way up.
+    """Settings that have passed the check, and with --local the API that is on its way up.
 
     Otherwise one line on what is wrong, and exit status 2.
     """
     from timnet import corpora, models, splits
     from timnet.features import FEATURES
-    from timnet.plan import check_claim, plan
-    from timnet.store import Store
 
     choices = {
         "corpora": corpora.names(),
         "protocol": list(splits.PROTOCOLS),
         "features": list(FEATURES),
         "model": models.names(),
+        "models": models.names(),
         "recipe": list(RECIPES),
     }
     try:
         settings, own = parse(program, description, arguments, choices, model)
-        check_claim(plan(settings, kind), Store(settings.store))
+        check(settings)
     except TimnetError as error:
         fail(error)
     return settings, LocalApi() if own.local else None
 
 
-def start(flow: "Flow", settings: Settings, api: LocalApi | None) -> int:
+def start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
     """Run the flow in this process; returns the exit status."""
     heard: list[int] = []
 

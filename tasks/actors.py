@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import ray
+from ray.util.metrics import Gauge
 
 from timnet import metrics, tables
+from timnet.config import FoldSettings
 from timnet.published_weights import read_weights
 from timnet.splits import Columns
 from timnet.store import Store
@@ -39,6 +41,27 @@ class Checkpoint:
         self._store.remove(self._path)
 
 
+class FoldMetrics:
+    """What Ray's dashboard and Prometheus are told of a fold in work: ray_timnet_epoch, ray_timnet_loss and so on."""
+
+    def __init__(self) -> None:
+        tags = ("corpus", "seed", "fold")
+        self._epoch = Gauge("timnet_epoch", "epoch that a fold has finished", tag_keys=tags)
+        self._loss = Gauge("timnet_loss", "training loss of that epoch", tag_keys=tags)
+        self._speed = Gauge("timnet_utterances_per_second", "utterances trained on per second", tag_keys=tags)
+        self._tags: dict[str, str] = {}
+        self._n_train = 0
+
+    def begin(self, corpus: str, settings: FoldSettings, n_train: int) -> None:
+        self._tags = {"corpus": corpus, "seed": str(settings.seed), "fold": str(settings.fold)}
+        self._n_train = n_train
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        self._epoch.set(row["epoch"], self._tags)
+        self._loss.set(row["train_loss"], self._tags)
+        self._speed.set(self._n_train / max(row["seconds"], 1e-9), self._tags)
+
+
 @ray.remote(concurrency_groups={"progress": 1})  # type: ignore[call-overload] # not in Ray's stubs
 class FoldTrainer:
     """Trains one fold at a time. Lives as long as the run: TensorFlow starts once and the network is compiled once."""
@@ -47,6 +70,7 @@ class FoldTrainer:
         self._threads = threads
         self._trainers: dict[bool, Any] = {}  # for networks, and for the other models
         self._progress: dict[str, Any] = {}
+        self._metrics = FoldMetrics()
 
     def _trainer(self, model: str) -> Any:
         """What trains the model; TensorFlow starts with the first network, and not for a model that does without it."""
@@ -74,7 +98,7 @@ class FoldTrainer:
         features: np.ndarray,
         columns: Columns,
         rows: tuple[np.ndarray, np.ndarray, np.ndarray],
-        settings: Any,
+        settings: FoldSettings,
         store: Store,
         folder: str,
         weights: str | None,
@@ -88,6 +112,7 @@ class FoldTrainer:
         trainer = self._trainer(settings.model.name)
         started = time.perf_counter()
         self._progress = {}
+        self._metrics.begin(columns.corpus, settings, len(rows[0]))
         data = FoldData(features, columns.classes, *rows)
         checkpoint = Checkpoint(store, folder)
         if weights is None:
@@ -119,6 +144,7 @@ class FoldTrainer:
 
     def _note(self, row: dict[str, Any]) -> None:
         self._progress = {"epoch": row["epoch"], "loss": row["train_loss"]}
+        self._metrics.epoch(row)
 
 
 def predictions_table(columns: Columns, seed: int, fold: int, test: np.ndarray, result: Any) -> pa.Table:
@@ -145,9 +171,11 @@ class TrainerPool:
     A lease that ends in an error kills its actor, since nobody knows what state it is in; the next lease makes a new one.
     """
 
-    def __init__(self, size: int, threads: int, gpus: float):
+    def __init__(self, run_id: str, size: int, threads: int, gpus: float):
         self.size = size
-        self._actor = FoldTrainer.options(num_cpus=threads, num_gpus=gpus)  # type: ignore[attr-defined]
+        self._run_id = run_id
+        self._made = 0
+        self._gpus = gpus
         self._threads = threads
         self._idle: SimpleQueue = SimpleQueue()
         self._alive: set[Any] = set()
@@ -184,7 +212,14 @@ class TrainerPool:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the run is being stopped")
-            actor = self._actor.remote(self._threads)
+            self._made += 1
+            # The name is for people who look at the dashboard; folds are the names of the actor's tasks.
+            options = {
+                "name": f"{self._run_id} trainer {self._made}",
+                "num_cpus": self._threads,
+                "num_gpus": self._gpus,
+            }
+            actor = FoldTrainer.options(**options).remote(self._threads)  # type: ignore[attr-defined]
             self._alive.add(actor)
         return actor
 

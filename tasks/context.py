@@ -57,7 +57,7 @@ class RunContext:
             if self._pool is None:
                 settings = self.settings
                 size = cluster.slots(settings.threads_per_fold, settings.gpus_per_fold, settings.max_parallel)
-                self._pool = TrainerPool(size, settings.threads_per_fold, settings.gpus_per_fold)
+                self._pool = TrainerPool(self.run_id, size, settings.threads_per_fold, settings.gpus_per_fold)
             return self._pool
 
     @contextlib.contextmanager

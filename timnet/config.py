@@ -124,7 +124,7 @@ class CommonSettings(BaseModel):
     )
     data_root: str | None = Field(None, description="folder or URI that holds the corpora, one folder each")
     store: str = Field("timnet-store", description="folder or URI (s3://bucket/prefix) for everything that is computed")
-    seeds: Annotated[tuple[Seed, ...] | None, BeforeValidator(_listed), Field(min_length=1)] = Field(
+    seeds: Annotated[Annotated[tuple[Seed, ...], Field(min_length=1)] | None, BeforeValidator(_listed)] = Field(
         None,
         description="seeds, separated by commas, each a whole cross-validation [default: the corpus's published one]",
     )
@@ -154,13 +154,32 @@ class CommonSettings(BaseModel):
     )
 
 
-class RunSettings(CommonSettings):
-    """Every option of a run that trains."""
+class TrainSettings(CommonSettings):
+    """The options of everything that trains."""
 
     epochs: int | None = Field(None, ge=1, description="epochs of training [default: the recipe's]")
-    model: str = Field("timnet", description="model")
     recipe: str | None = Field(None, description="how the model is trained [default: fast; DEMO: demo]")
     checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
+
+
+class RunSettings(TrainSettings):
+    """Every option of a cross-validation."""
+
+    model: str = Field("timnet", description="model")
+
+
+class AblationSettings(TrainSettings):
+    """Every option of an ablation: the same cross-validation with one model after the other."""
+
+    models: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=2)] = Field(
+        ("timnet", "timnet-forward", "timnet-single-scale", "timnet-mean-fusion", "tcn"),
+        description="models, separated by commas; the first is what the others are compared with",
+    )
+
+    def of(self, model: str, run_id: str) -> RunSettings:
+        """The cross-validation of one of the models, whose run is named after both."""
+        given = self.model_dump(exclude={"models"})
+        return RunSettings(**given | {"model": model, "run_id": f"{run_id}-{model}"})
 
 
 class EvaluateSettings(CommonSettings):

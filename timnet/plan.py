@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from timnet import corpora, fold_tables, models, splits
-from timnet.config import RECIPES, WITHOUT_EFFECT, EvaluateSettings, Recipe, Settings, identity
+from timnet.config import (
+    RECIPES,
+    WITHOUT_EFFECT,
+    AblationSettings,
+    EvaluateSettings,
+    Recipe,
+    RunSettings,
+    Settings,
+    identity,
+)
 from timnet.corpora import demo, folder
 from timnet.corpora.base import Corpus, Source
 from timnet.errors import ConfigError
@@ -94,6 +103,26 @@ def _claim(settings: Settings, kind: str, planned: list[CorpusPlan]) -> dict[str
 
 def settings_path(run_id: str) -> str:
     return f"runs/{run_id}/settings.json"
+
+
+def checked(settings: Settings, kind: str) -> Plan:
+    """A plan whose name is free or its own; raises what `plan` and `check_claim` raise, before anything is written."""
+    planned = plan(settings, kind)
+    check_claim(planned, Store(settings.store))
+    return planned
+
+
+def checked_ablation(settings: AblationSettings) -> tuple[str, list[RunSettings]]:
+    """The name of an ablation and the run of each model; raises like `checked`, for all of them before any begins."""
+    twice = sorted({model for model in settings.models if settings.models.count(model) > 1})
+    if twice:
+        raise ConfigError(f"--models names {', '.join(twice)} twice; each model once.")
+    claim = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT) | {"models"})
+    run_id = settings.run_id or f"ablation-{identity(claim)[:10]}"
+    each = [settings.of(model, run_id) for model in settings.models]
+    for of_model in each:
+        checked(of_model, "cv")
+    return run_id, each
 
 
 def check_claim(planned: Plan, store: Store) -> None:

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny import EMOTIONS, SETTINGS, SPEAKERS, TAKES, predictions, until, write_tone
+from tiny import EMOTIONS, SETTINGS, SPEAKERS, TAKES, finished_folds, predictions, until, write_tone
 
 from timnet.store import Store
 
@@ -98,10 +98,6 @@ def test_a_run_name_belongs_to_its_settings(finished, command, recordings):
     store, _ = finished
     done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS, "--epochs", "13", status=2)
     assert "--run-id first is taken by a run with other settings (epochs: 12 there, 13 now)" in done.stderr
-
-
-def finished_folds(store):
-    return len(list(store.glob("trained/*/*/_DONE.json")))
 
 
 @pytest.mark.parametrize(

@@ -152,3 +152,7 @@ def predictions(store: Path, run_id: str = "first") -> pa.Table:
     """What a run predicted, in one order."""
     table = Store(str(store)).read_table(f"runs/{run_id}/report/predictions.parquet", tables.PREDICTIONS)
     return table.sort_by([("seed", "ascending"), ("fold", "ascending"), ("utterance_id", "ascending")])
+
+
+def finished_folds(store: Path) -> int:
+    return len(list(store.glob("trained/*/*/_DONE.json")))

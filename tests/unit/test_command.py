@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from flows.command import parse
+from timnet.config import AblationSettings, RunSettings
 from timnet.errors import ConfigError
 
 
@@ -21,6 +22,13 @@ def test_options_become_settings():
     assert given.seeds == (46, 47)
     assert (given.folds, given.skip_bad, given.gpus_per_fold) == (5, True, 0.25)
     assert given.ray_address is None
+
+
+@pytest.mark.parametrize("model", [RunSettings, AblationSettings])
+def test_settings_survive_the_way_through_json(model):
+    """As parameters of a deployed flow, where what is left open is written as null."""
+    assert model.model_validate(model().model_dump(mode="json")) == model()
+    assert model.model_validate_json(model(seeds="3,4").model_dump_json()).seeds == (3, 4)
 
 
 def test_local_is_a_matter_of_settings():
@@ -59,7 +67,7 @@ def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
         (["--folds", "many"], "--folds many: input should be a valid integer"),
         (["--seeds", "1,x"], "--seeds x: input should be a valid integer"),
         (["--seeds", "-1"], "--seeds -1: input should be greater than or equal to 0"),
-        (["--seeds", ","], "--seeds ,: value should have at least 1 item"),
+        (["--seeds", ","], "--seeds (nothing): tuple should have at least 1 item"),
         (["--epochs", "0"], "--epochs 0: input should be greater than or equal to 1"),
         (["--run-id", "../x"], "--run-id ../x: string should match pattern"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),

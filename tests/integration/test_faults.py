@@ -1,0 +1,126 @@
+"""Machines that die in the middle of a run: the run goes on, and no result differs from that of an undisturbed one."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+from tiny import SETTINGS, predictions, until
+
+pytestmark = [pytest.mark.ray, pytest.mark.prefect]
+
+
+def trainers(session: int | None = None) -> list[int]:
+    """Process ids of trainer actors, of one session or all."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                title = Path(f"/proc/{entry}/cmdline").read_bytes()
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if title.startswith(b"ray::FoldTrainer") and session in (None, int(fields[3])):
+                found.append(int(entry))
+    return found
+
+
+def checkpoints(store: Path) -> list[Path]:
+    return list(store.glob("trained/*/*/checkpoint.npz"))
+
+
+def test_a_killed_trainer_is_replaced_and_its_fold_goes_on(finished, command, recordings, tmp_path):
+    running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
+    busy = trainers(running.process.pid)
+    assert busy
+    for pid in busy:
+        os.kill(pid, signal.SIGKILL)
+    done = running.end(timeout_s=200)
+    assert done.status == 0, done.stderr
+    assert "its worker was lost" in done.stderr
+    assert predictions(tmp_path).equals(predictions(finished[0]))
+    assert not checkpoints(tmp_path)
+    until(lambda: not running.left(), 60)
+
+
+@pytest.fixture
+def nodes():
+    """A Ray cluster of three raylets on this machine: a head without CPUs for work, and two nodes with half-used GPUs."""
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "include_dashboard": False},
+    )
+    workers = [cluster.add_node(num_cpus=2, num_gpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    yield cluster, workers
+    cluster.shutdown()
+
+
+def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, recordings, tmp_path, nodes):
+    """Several nodes, a share of a GPU a fold: with half a GPU each, two folds fit on a node and all three at once."""
+    cluster, workers = nodes
+    arguments = (
+        "--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS,
+        "--gpus-per-fold", "0.5", "--max-parallel", "3",
+    )  # fmt: skip
+    running = command.start(*arguments)
+    until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
+    assert running.process.poll() is None, running.end(1).stderr
+    assert len(trainers()) == 3
+    cluster.remove_node(workers[0], allow_graceful=False)
+    done = running.end(timeout_s=250)
+    assert done.status == 0, done.stderr
+    assert "Training 3 folds, 3 at a time" in done.stderr
+    assert "its worker was lost" in done.stderr
+    assert predictions(tmp_path).equals(predictions(finished[0]))
+    # The run has only left the cluster: it is still up, and no actor of the run is on it.
+    until(lambda: not trainers(), 60)
+    again = command.run(*arguments)
+    assert "3 of 3 folds are finished already" in again.stderr
+
+
+def test_a_cluster_that_is_not_there_or_too_small_is_said(command, recordings, tmp_path, nodes):
+    cluster, _ = nodes
+    arguments = ("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    started = time.monotonic()
+    done = command.run(*arguments, "--ray-address", "127.0.0.1:1", status=2)
+    assert "--ray-address 127.0.0.1:1: no Ray cluster answers there" in done.stderr
+    assert time.monotonic() - started < 120
+    done = command.run(*arguments, "--ray-address", cluster.address, "--gpus-per-fold", "3", status=2)
+    assert "One fold needs 1 CPUs and 3 GPUs, and the cluster has 4 CPUs and 2 GPUs" in done.stderr
+
+
+def test_a_fold_is_seen_in_the_clusters_metrics(command, recordings, tmp_path, nodes):
+    """As Prometheus would read them from the nodes while the run is at work."""
+    import urllib.request
+
+    import ray
+
+    cluster, _ = nodes
+    running = command.start(
+        "--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS,
+        "--epochs", "60", "--run-id", "watched",
+    )  # fmt: skip
+    ray.init(cluster.address, logging_level="error", log_to_driver=False)
+    try:
+        ports = [node["MetricsExportPort"] for node in ray.nodes()]
+        found = until(lambda: scraped(urllib.request, ports) or running.process.poll() is not None)
+    finally:
+        ray.shutdown()
+        running.process.send_signal(signal.SIGINT)
+        ended = running.end(timeout_s=60)
+    assert found is not True, ended.stderr
+    names = {line.split("{")[0] for line in found}
+    assert names == {"ray_timnet_epoch", "ray_timnet_loss", "ray_timnet_utterances_per_second"}
+    assert all('corpus="TINY"' in line and 'seed="7"' in line for line in found)
+
+
+def scraped(request, ports) -> list[str]:
+    lines = []
+    for port in ports:
+        with request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines += [line for line in answer.read().decode().splitlines() if line.startswith("ray_timnet_")]
+    return lines if len({line.split("{")[0] for line in lines}) == 3 else []
