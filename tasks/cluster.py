@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ def cluster(address: str | None) -> Iterator[None]:
         if address in (None, LOCAL)
         else {"address": address}
     )
+    _check_answers(address)
     try:
         with _signals_kept():
             ray.init(
@@ -47,14 +49,29 @@ def cluster(address: str | None) -> Iterator[None]:
                 runtime_env={"env_vars": _WORKER_ENVIRONMENT},
             )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"--ray-address {address}: no Ray cluster answers there ({error}). Allowed are local, auto, host:port and "
-            "ray://host:port; `ray status` on the head node tells whether it is up."
-        ) from error
+        raise _nobody_answers(address, error) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str | None) -> None:
+    """Knock at host:port first: Ray itself takes minutes to give up."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise _nobody_answers(address, error) from error
+
+
+def _nobody_answers(address: str | None, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"--ray-address {address}: no Ray cluster answers there ({error}). Allowed are local, auto, host:port and "
+        "ray://host:port; `ray status` on the head node tells whether it is up."
+    )
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import Any
 
 import ray
 
+from timnet.errors import TimnetError
+
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -13,12 +15,22 @@ class StoppedError(Exception):
     """The run is being stopped; raised inside the tasks that were waiting."""
 
 
+def result(ref: ray.ObjectRef) -> Any:
+    """The value of a finished reference; an error that a user can mend comes as it was raised, without Ray's account."""
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, TimnetError):
+            raise error.cause from None
+        raise
+
+
 def wait(ref: ray.ObjectRef, stop: threading.Event, meanwhile: Callable[[], None] | None = None) -> Any:
     """The value of a Ray reference; raises StoppedError within half a second of the stop event being set."""
     while True:
         ready, _ = ray.wait([ref], timeout=SECONDS_BETWEEN_LOOKS)
         if ready:
-            return ray.get(ready[0])
+            return result(ready[0])
         if stop.is_set():
             raise StoppedError("the run is being stopped")
         if meanwhile is not None:
@@ -30,7 +42,8 @@ def wait_all(refs: Sequence[ray.ObjectRef], stop: threading.Event) -> list[Any]:
     waiting = list(refs)
     while waiting:
         ready, waiting = ray.wait(waiting, timeout=SECONDS_BETWEEN_LOOKS)
-        ray.get(ready)
+        for ref in ready:
+            result(ref)
         if stop.is_set():
             for ref in waiting:
                 ray.cancel(ref, force=True)

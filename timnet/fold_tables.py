@@ -1,12 +1,12 @@
 """Folds as tables: how the store keeps them, and how a user gives their own."""
 
+import io
 from collections.abc import Sequence
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 
-from timnet import tables
+from timnet import storage, tables
 from timnet.errors import SplitError
 from timnet.splits import PARTS, Columns, Fold
 
@@ -52,8 +52,10 @@ def read_user_table(path: str) -> pa.Table:
     import pyarrow.parquet
 
     try:
-        with fsspec.open(path, "rb") as file:
-            given = pyarrow.parquet.read_table(file) if path.endswith(".parquet") else pyarrow.csv.read_csv(file)
+        system, name = storage.open_at(path)
+        with storage.explained(path):
+            file = io.BytesIO(system.cat_file(name))
+        given = pyarrow.parquet.read_table(file) if path.endswith(".parquet") else pyarrow.csv.read_csv(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise SplitError(f"--split-table {path}: cannot be read as CSV or Parquet ({error}).") from error
     missing = {"utterance_id", "part"} - set(given.column_names)

@@ -61,6 +61,7 @@ def plan(settings: Settings, kind: str = "cv") -> Plan:
     models.get(settings.model)
     recipe = None if settings.recipe is None else _named("--recipe", settings.recipe, RECIPES)
     store = Store(settings.store)
+    store.check()
     planned = []
     for name in _corpus_names(settings):
         corpus, source = _locate(name, settings.data_root, store)

@@ -7,8 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 
-import fsspec
-
+from timnet import storage
 from timnet.errors import WeightsError
 
 _WEIGHTS_FILE = re.compile(r"([0-9]+)-fold_weights_best_([0-9]+)\.(?:hdf5|h5)")
@@ -24,11 +23,12 @@ def weights_files(folder: "str | os.PathLike[str]", n_folds: int) -> list[str]:
         f"Wanted is one file a fold, {n_folds}-fold_weights_best_1.hdf5 to {n_folds}-fold_weights_best_{n_folds}.hdf5"
     )
     try:
-        fs, path = fsspec.core.url_to_fs(root)
-        fs.invalidate_cache()
-        if not fs.isdir(path):
-            raise WeightsError(f"The folder of weights {root} is not there, or is not a folder. {rule}.")
-        names = sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+        storage.check(root)
+        fs, path = storage.open_at(root)
+        with storage.explained(root):
+            if not fs.isdir(path):
+                raise WeightsError(f"The folder of weights {root} is not there, or is not a folder. {rule}.")
+            names = sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
     except (OSError, ValueError, ImportError) as error:
         raise WeightsError(f"The folder of weights {root} cannot be read: {error}. {rule}.") from error
     matches = [match for match in map(_WEIGHTS_FILE.fullmatch, names) if match]
@@ -55,13 +55,15 @@ def contents(source: "str | os.PathLike[str] | bytes", max_bytes: int) -> tuple[
         return source, "The given file"
     name = os.fspath(source)
     try:
-        fs, path = fsspec.core.url_to_fs(name)
-        size = fs.size(path) or 0
+        fs, path = storage.open_at(name)
+        with storage.explained(name):
+            size = fs.size(path) or 0
         if size > max_bytes:
             raise WeightsError(
                 f"{name} has {size} bytes; published files of its kind have less than {max_bytes}. Give the right file."
             )
-        return fs.cat_file(path), name
+        with storage.explained(name):
+            return fs.cat_file(path), name
     except (OSError, ValueError, ImportError) as error:
         reason = "it is not there" if isinstance(error, FileNotFoundError) else error
         raise WeightsError(

@@ -6,35 +6,40 @@ temporary name and a rename, on object storage by the put itself.
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from timnet import tables
+from timnet import storage, tables
 from timnet.errors import StoreError
 
 DONE = "_DONE.json"
+
+# No room: on the disk, in the user's quota, or up to the largest file that the process may write.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Store:
     """A root URI (`file:///…`, a plain path, or `s3://bucket/prefix`) and the files below it, by relative paths with `/`.
 
     Pickles as its URI alone, so it travels to Ray workers, where credentials come from their own environment.
+    Whatever a disk or a server refuses is a StoreError of one line.
     """
 
     def __init__(self, uri: str):
         self.uri = uri.rstrip("/") if "://" in uri else os.path.abspath(uri)
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(self.uri)
+            self._fs, self._root = storage.open_at(self.uri)
         except (ValueError, ImportError) as error:
             raise StoreError(
                 f"The store {uri!r} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
@@ -56,13 +61,44 @@ class Store:
             raise StoreError(f"A path in the store is relative and stays inside it, received {path!r}.")
         return f"{self._root}/{path}" if path else self._root
 
+    def check(self) -> None:
+        """Raises StoreError where the store cannot be reached, without waiting for long, or cannot be a folder."""
+        storage.check(self.uri)
+        above = self._root
+        while self._local and not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if self._local and not os.path.isdir(above):
+            raise StoreError(f"The store {self.uri} cannot be a folder: {above} is none. Give another --store.")
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        try:
+            with storage.explained(self.at(path)):
+                yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            if error.errno in _FULL:
+                what = f"cannot be written: {error.strerror}. Make room and give the same command again: it goes on"
+                raise StoreError(f"{self.at(path)} {what} from what is finished.") from error
+            raise StoreError(
+                f"{self.at(path)}: {error.strerror or error}. Check that it may be read and written."
+            ) from error
+
     # -- whole files ------------------------------------------------------------------------------------------------
 
     def write_bytes(self, path: str, data: bytes) -> None:
         full = self._full(path)
-        if not self._local:
-            self._fs.pipe_file(full, data)
-            return
+        try:
+            with self._explained(path):
+                if self._local:
+                    self._write_local(full, data)
+                else:
+                    self._fs.pipe_file(full, data)
+        except FileNotFoundError as error:  # a folder, or an upload in parts, that somebody removed meanwhile
+            raise StoreError(f"{self.at(path)} cannot be written: {error}. Give the same command again.") from error
+
+    def _write_local(self, full: str, data: bytes) -> None:
         os.makedirs(os.path.dirname(full), exist_ok=True)
         temporary = f"{full}.{os.getpid()}-{secrets.token_hex(4)}.partial"
         try:
@@ -78,17 +114,19 @@ class Store:
 
     def read_bytes(self, path: str) -> bytes:
         try:
-            return self._fs.cat_file(self._full(path))
+            with self._explained(path):
+                return self._fs.cat_file(self._full(path))
         except FileNotFoundError as error:
             raise StoreError(f"{self.at(path)} is not in the store.") from error
 
     def exists(self, path: str) -> bool:
         """Whether a single file is there; whether a folder is finished, `is_done` tells."""
-        return self._fs.exists(self._full(path))
+        with self._explained(path):
+            return self._fs.exists(self._full(path))
 
     def remove(self, path: str) -> None:
         """Remove a single file; it may be missing."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), self._explained(path):
             self._fs.rm_file(self._full(path))
 
     def write_json(self, path: str, value: Any) -> None:
@@ -149,15 +187,17 @@ class Store:
 
     def children(self, folder: str) -> list[str]:
         """Names directly inside the folder, sorted; empty where it does not exist."""
-        self._fs.invalidate_cache()
+        full = self._full(folder)
         try:
-            entries = self._fs.ls(self._full(folder), detail=False)
+            with self._explained(folder):
+                entries = [entry.rstrip("/") for entry in self._fs.ls(full, detail=False)]
         except FileNotFoundError:
             return []
-        return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+        # A folder that was made by hand in a browser lists itself as an empty object.
+        return sorted(entry.rsplit("/", 1)[-1] for entry in entries if entry != full.rstrip("/"))
 
     def delete(self, folder: str) -> None:
         """Delete a folder, its marker first, so that no reader takes the rest for whole."""
         self.remove(f"{folder}/{DONE}")
-        if self._fs.exists(self._full(folder)):
+        with contextlib.suppress(FileNotFoundError), self._explained(folder):
             self._fs.rm(self._full(folder), recursive=True)

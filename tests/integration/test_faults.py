@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from tiny import SETTINGS, predictions, until
 pytestmark = [pytest.mark.ray, pytest.mark.prefect]
 
 
-def trainers(session: int | None = None) -> list[int]:
-    """Process ids of trainer actors, of one session or all."""
+def trainers(is_mine: Callable[[int, int], bool]) -> list[int]:
+    """Process ids of trainer actors, chosen by the ids of their parent and their session."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -22,7 +23,7 @@ def trainers(session: int | None = None) -> list[int]:
                 fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            if title.startswith(b"ray::FoldTrainer") and session in (None, int(fields[3])):
+            if title.startswith(b"ray::FoldTrainer") and is_mine(int(fields[1]), int(fields[3])):
                 found.append(int(entry))
     return found
 
@@ -34,7 +35,7 @@ def checkpoints(store: Path) -> list[Path]:
 def test_a_killed_trainer_is_replaced_and_its_fold_goes_on(finished, command, recordings, tmp_path):
     running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
     until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
-    busy = trainers(running.process.pid)
+    busy = trainers(lambda _, session: session == running.process.pid)
     assert busy
     for pid in busy:
         os.kill(pid, signal.SIGKILL)
@@ -62,6 +63,11 @@ def nodes():
 def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, recordings, tmp_path, nodes):
     """Several nodes, a share of a GPU a fold: with half a GPU each, two folds fit on a node and all three at once."""
     cluster, workers = nodes
+    raylets = {node.all_processes["raylet"][0].process.pid for node in workers}
+
+    def on_the_nodes() -> list[int]:
+        return trainers(lambda parent, _: parent in raylets)
+
     arguments = (
         "--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS,
         "--gpus-per-fold", "0.5", "--max-parallel", "3",
@@ -69,7 +75,7 @@ def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, reco
     running = command.start(*arguments)
     until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
     assert running.process.poll() is None, running.end(1).stderr
-    assert len(trainers()) == 3
+    assert len(on_the_nodes()) == 3
     cluster.remove_node(workers[0], allow_graceful=False)
     done = running.end(timeout_s=250)
     assert done.status == 0, done.stderr
@@ -77,7 +83,7 @@ def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, reco
     assert "its worker was lost" in done.stderr
     assert predictions(tmp_path).equals(predictions(finished[0]))
     # The run has only left the cluster: it is still up, and no actor of the run is on it.
-    until(lambda: not trainers(), 60)
+    until(lambda: not on_the_nodes(), 60)
     again = command.run(*arguments)
     assert "3 of 3 folds are finished already" in again.stderr
 

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import resource
 
 import numpy as np
 import pyarrow as pa
@@ -66,10 +67,41 @@ def test_a_write_that_breaks_off_leaves_the_old_file_and_no_other(store, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreError, match=r"cannot be written: No space left on device\. Make room"):
         store.write_bytes("a/file", b"new")
     assert store.read_bytes("a/file") == b"old"
     assert store.children("a") == ["file"]
+
+
+def test_a_file_beyond_the_limit_is_refused_and_leaves_nothing(store):
+    """A limit of the operating system instead of a full disk: the bytes before it are written, as on a disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store.write_bytes("a/file", b"old")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(StoreError, match=r"a/file cannot be written: File too large\. Make room"):
+            store.write_bytes("a/file", b"new" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.read_bytes("a/file") == b"old"
+    assert store.children("a") == ["file"]
+
+
+def test_a_store_that_cannot_be_a_folder_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    Store(str(tmp_path / "not" / "yet")).check()
+    with pytest.raises(StoreError, match=r"cannot be a folder: .*/file is none\. Give another --store"):
+        Store(str(tmp_path / "file" / "store")).check()
+    with pytest.raises(StoreError, match="Not a directory"):
+        Store(str(tmp_path / "file" / "store")).write_bytes("x", b"")
+
+
+@pytest.mark.parametrize("uri", ["s3://KEY:sEcr/et+x@bucket/prefix", "s3://KEY@bucket", "https://me:sEcr@host/x"])
+def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
+    with pytest.raises(StoreError, match="credentials in it is refused") as caught:
+        Store(uri)
+    assert "KEY@" not in str(caught.value)
+    assert "sEcr" not in str(caught.value)
 
 
 def test_a_store_travels_as_its_uri(store):

@@ -9,6 +9,7 @@ import re
 from importlib import import_module
 from importlib.resources import files
 
+from timnet import storage
 from timnet.corpora.base import Corpus, Source, is_audio
 from timnet.errors import ConfigError, CorpusError
 
@@ -73,14 +74,14 @@ def entries(data_root: str) -> tuple[str, list[str]]:
 
     Raises CorpusError where it is no folder or cannot be read. A worker elsewhere must find the same: hence absolute.
     """
-    import fsspec
-
     root = data_root.rstrip("/") if "://" in data_root else os.path.abspath(os.path.expanduser(data_root))
     try:
-        system, base = fsspec.core.url_to_fs(root)
-        if not system.isdir(base):
-            raise CorpusError(f"--data-root {data_root} is not there, or is not a folder (looked for {root}).")
-        found = system.ls(base, detail=False)
+        storage.check(root)
+        system, base = storage.open_at(root)
+        with storage.explained(root):
+            if not system.isdir(base):
+                raise CorpusError(f"--data-root {data_root} is not there, or is not a folder (looked for {root}).")
+            found = system.ls(base, detail=False)
     except (ValueError, ImportError) as error:
         raise CorpusError(
             f"--data-root {data_root} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import fsspec
-
+from timnet import storage
 from timnet.errors import CorpusError
 
 
@@ -52,7 +51,7 @@ class Source:
 
     def __init__(self, root: str):
         self.root = root.rstrip("/") or "/"
-        self._fs, self._base = fsspec.core.url_to_fs(self.root)
+        self._fs, self._base = storage.open_at(self.root)
         self._base = self._base.rstrip("/")
 
     def __reduce__(self):
@@ -62,7 +61,8 @@ class Source:
         return f"Source({self.root!r})"
 
     def is_folder(self, path: str = "") -> bool:
-        return self._fs.isdir(f"{self._base}/{path}".rstrip("/"))
+        with storage.explained(self.root):
+            return self._fs.isdir(f"{self._base}/{path}".rstrip("/"))
 
     @cached_property
     def listing(self) -> Mapping[str, tuple[int, str]]:
@@ -71,7 +71,9 @@ class Source:
         Hidden files and folders (a leading dot, as macOS leaves behind) are left out. Linked folders are followed.
         """
         found = {}
-        for full, info in self._files(self._base, frozenset()):
+        with storage.explained(self.root):
+            files = list(self._files(self._base, frozenset()))
+        for full, info in files:
             path = full[len(self._base) :].lstrip("/")
             if any(part.startswith(".") for part in path.split("/")):
                 continue
@@ -89,7 +91,8 @@ class Source:
 
     def read_bytes(self, path: str) -> bytes:
         try:
-            return self._fs.cat_file(f"{self._base}/{path}")
+            with storage.explained(f"{self.root}/{path}"):  # a server that fails is no fault of the recording
+                return self._fs.cat_file(f"{self._base}/{path}")
         except FileNotFoundError as error:
             raise CorpusError(f"{self.root}/{path} is missing.") from error
 
