@@ -122,8 +122,12 @@ class CommonSettings(BaseModel):
         description="corpora to run, separated by commas; all: the six published ones; or the name of your own folder or "
         "table of recordings in the data root; DEMO: the built-in synthetic corpus",
     )
-    data_root: str | None = Field(None, description="folder or URI that holds the corpora, one folder each")
-    store: str = Field("timnet-store", description="folder or URI (s3://bucket/prefix) for everything that is computed")
+    data_root: str | None = Field(
+        None, min_length=1, description="folder or URI that holds the corpora, one folder each"
+    )
+    store: str = Field(
+        "timnet-store", min_length=1, description="folder or URI (s3://bucket/prefix) for everything that is computed"
+    )
     seeds: Annotated[Annotated[tuple[Seed, ...], Field(min_length=1)] | None, BeforeValidator(_listed)] = Field(
         None,
         description="seeds, separated by commas, each a whole cross-validation [default: the corpus's published one]",

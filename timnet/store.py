@@ -32,8 +32,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 class Store:
     """A root URI (`file:///…`, a plain path, or `s3://bucket/prefix`) and the files below it, by relative paths with `/`.
 
-    Pickles as its URI alone, so it travels to Ray workers, where credentials come from their own environment.
-    Whatever a disk or a server refuses is a StoreError of one line.
+    Pickles as its URI alone: a Ray worker has its own credentials. What a disk or server refuses is a StoreError.
     """
 
     def __init__(self, uri: str):
@@ -78,12 +77,10 @@ class Store:
         except FileNotFoundError:
             raise
         except OSError as error:
+            what, advice = ": ", "Check that it may be read and written."
             if error.errno in _FULL:
-                what = f"cannot be written: {error.strerror}. Make room and give the same command again: it goes on"
-                raise StoreError(f"{self.at(path)} {what} from what is finished.") from error
-            raise StoreError(
-                f"{self.at(path)}: {error.strerror or error}. Check that it may be read and written."
-            ) from error
+                what, advice = " cannot be written: ", "Make room and give the same command again."
+            raise StoreError(f"{self.at(path)}{what}{error.strerror or error}. {advice}") from error
 
     # -- whole files ------------------------------------------------------------------------------------------------
 
@@ -95,7 +92,7 @@ class Store:
                     self._write_local(full, data)
                 else:
                     self._fs.pipe_file(full, data)
-        except FileNotFoundError as error:  # a folder, or an upload in parts, that somebody removed meanwhile
+        except FileNotFoundError as error:  # somebody removed the folder, or the begun upload in parts
             raise StoreError(f"{self.at(path)} cannot be written: {error}. Give the same command again.") from error
 
     def _write_local(self, full: str, data: bytes) -> None:

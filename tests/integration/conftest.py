@@ -1,6 +1,6 @@
 """The fixtures of the real runs."""
 
-from s3 import s3, s3_server
+from s3 import s3, s3_server, store
 from tiny import command, finished, recordings
 
-__all__ = ["command", "finished", "recordings", "s3", "s3_server"]
+__all__ = ["command", "finished", "recordings", "s3", "s3_server", "store"]

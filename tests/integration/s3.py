@@ -1,6 +1,7 @@
 """A real S3 server on loopback, rclone's: it comes with the development tools and keeps every bucket as a folder."""
 
 import os
+import re
 import secrets
 import select
 import socket
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 import s3fs
 from tiny import until
+
+from timnet.store import Store
 
 BUCKET = "results"
 
@@ -94,6 +97,17 @@ def s3(s3_server, monkeypatch):
 def forget_sessions() -> None:
     """A session keeps the credentials that it was made with."""
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def store(s3, request) -> Store:
+    """A store of the test's own."""
+    return Store(f"s3://{BUCKET}/{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}")
+
+
+def put(recordings: Path, store: Store) -> None:
+    for path in recordings.rglob("*.wav"):
+        store.write_bytes(path.relative_to(recordings).as_posix(), path.read_bytes())
 
 
 class Wire(socketserver.ThreadingTCPServer):

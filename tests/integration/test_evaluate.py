@@ -48,14 +48,14 @@ def test_stored_weights_predict_what_their_training_predicted(finished, weights,
     assert summary["kind"] == "evaluate"
     first = json.loads((finished[0] / "runs/first/report/summary.json").read_text())
     assert summary["corpora"]["TINY"]["pooled"] == first["corpora"]["TINY"]["pooled"]
-    # Other weights under the same names are another evaluation.
+    # Other weights in the same folder are another evaluation: its name is not theirs.
     for a, b in ((1, 2), (2, 3)):
         one, other = (weights / f"3-fold_weights_best_{i}.hdf5" for i in (a, b))
         one_bytes, other_bytes = one.read_bytes(), other.read_bytes()
         one.write_bytes(other_bytes)
         other.write_bytes(one_bytes)
-    again = command.run(*arguments(recordings, tmp_path, weights), module="flows.evaluate")
-    assert "Evaluating 3 folds" in again.stderr
+    again = command.run(*arguments(recordings, tmp_path, weights), module="flows.evaluate", status=2)
+    assert "--run-id again is taken by a run with other settings (weights: " in again.stderr
 
 
 def test_weights_that_do_not_fit_end_before_any_work_or_name_the_fold(weights, command, recordings, tmp_path):

@@ -30,6 +30,7 @@ def fill(disk: Path, leave_bytes: int) -> Path:
     return filler
 
 
+@pytest.mark.timeout(600)  # three whole runs, on a busy machine
 # Not even the settings fit; or the features do, and what is trained from them does not.
 @pytest.mark.parametrize(("leave_bytes", "features"), [(0, 0), (400_000, 1)])
 def test_a_full_disk_ends_the_run_and_room_lets_it_go_on(

@@ -1,20 +1,15 @@
-"""Everything on object storage, against a real S3 server: the store itself, whole runs, and a server that goes away."""
+"""The store on a real S3 server: every operation, thousands of objects, parts, and what is said where S3 refuses."""
 
 import os
-import re
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import ray
-from s3 import BUCKET, forget_sessions, free_port, wire
-from tiny import SETTINGS, finished_folds, predictions, until
+from s3 import BUCKET, forget_sessions, free_port, put, wire
 
 from timnet import storage, tables
 from timnet.corpora import folder
@@ -25,11 +20,6 @@ pytestmark = pytest.mark.s3
 
 N_OBJECTS = 2000
 MIB = 2**20
-
-
-@pytest.fixture
-def store(s3, request):
-    return Store(f"s3://{BUCKET}/{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}")
 
 
 def test_every_operation_of_the_store(store):
@@ -180,84 +170,3 @@ def test_a_data_root_on_s3_holds_the_same_corpus(s3, store, recordings):
     assert corpus.find(source) == here.find(on_disk)
     assert len(source.listing) == 48
     assert all(source.read_bytes(path) == on_disk.read_bytes(path) for path in source.listing)
-
-
-def put(recordings: Path, store: Store) -> None:
-    for path in recordings.rglob("*.wav"):
-        store.write_bytes(path.relative_to(recordings).as_posix(), path.read_bytes())
-
-
-def objects(root: Path) -> dict[Path, tuple[int, bytes]]:
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def short():
-    """A path of few letters: Ray's sockets lie in its temporary folder, and their paths have 107 bytes at most."""
-    link = Path(tempfile.gettempdir()) / f"s3-{os.getpid()}"
-    yield link
-    link.unlink(missing_ok=True)
-
-
-@pytest.mark.ray
-@pytest.mark.prefect
-def test_a_whole_run_on_s3_equals_the_one_on_disk(
-    finished, command, recordings, s3, store, short, tmp_path, monkeypatch
-):
-    logs = tmp_path / "ray"
-    short.symlink_to(logs)
-    logs.mkdir()
-    monkeypatch.setenv("RAY_TMPDIR", str(short))
-    here = s3.bucket / store.uri.rpartition("/")[2]
-    done = command.run("--data-root", str(recordings), "--store", store.uri, *SETTINGS)
-    assert f"Report: {store.uri}/runs/first/report/index.html" in done.stderr
-    assert predictions(store.uri).equals(predictions(finished[0]))
-    on_disk = {path.relative_to(finished[0]) for path in finished[0].rglob("*") if path.is_file()}
-    before = objects(here)
-    assert {path.relative_to(here) for path in before} == on_disk
-    again = command.run("--data-root", str(recordings), "--store", store.uri, *SETTINGS)
-    assert "3 of 3 folds are finished already" in again.stderr
-    assert objects(here) == before
-    # Neither what the run leaves, nor what it says, nor what Prefect and Ray keep of it, holds a secret.
-    kept = [*before, *(path for path in (*command.home.rglob("*"), *logs.rglob("*")) if path.is_file())]
-    assert any(path.name.startswith("prefect.db") for path in kept)
-    assert any(path.name.startswith("raylet") for path in kept)
-    assert not [path for path in kept if s3.secret.encode() in path.read_bytes()]
-    assert s3.secret not in done.stdout + done.stderr + again.stdout + again.stderr
-
-
-@pytest.mark.ray
-@pytest.mark.prefect
-def test_a_server_that_dies_and_comes_back_costs_nothing_but_time(finished, command, recordings, s3, store):
-    put(recordings, Store(f"{store.uri}-recordings"))
-    here = s3.bucket / store.uri.rpartition("/")[2]
-    arguments = ("--data-root", f"{store.uri}-recordings", "--store", store.uri, *SETTINGS)
-    running = command.start(*arguments)
-    until(lambda: list(here.glob("trained/*/*/checkpoint.npz")) or running.process.poll() is not None)
-    s3.kill()
-    assert running.process.poll() is None
-    assert finished_folds(here) < 3
-    time.sleep(5)
-    s3.start()
-    done = running.end(timeout_s=120)
-    assert done.status == 0, done.stderr
-    assert predictions(store.uri).equals(predictions(finished[0]))
-
-
-@ray.remote
-def _in_a_worker(store: Store, name: str) -> list[str]:
-    store.write_bytes(name, name.encode())
-    return store.children("")
-
-
-@pytest.mark.ray
-def test_workers_have_sessions_of_their_own(store):
-    """The store has been used before it is sent away, and is used here afterwards."""
-    store.write_bytes("driver", b"")
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    try:
-        seen = ray.get([_in_a_worker.remote(store, f"worker{i}") for i in range(4)])
-    finally:
-        ray.shutdown()
-    assert all("driver" in names for names in seen)
-    assert store.children("") == ["driver", *(f"worker{i}" for i in range(4))]

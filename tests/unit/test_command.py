@@ -69,6 +69,7 @@ def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
         (["--seeds", "-1"], "--seeds -1: input should be greater than or equal to 0"),
         (["--seeds", ","], "--seeds (nothing): tuple should have at least 1 item"),
         (["--epochs", "0"], "--epochs 0: input should be greater than or equal to 1"),
+        (["--store", ""], "--store : string should have at least 1 character"),
         (["--run-id", "../x"], "--run-id ../x: string should match pattern"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
         (["--fold", "3"], "unrecognized arguments: --fold 3"),
