@@ -3,13 +3,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ENVIRONMENT := .venv/.installed
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test test-all lint format lock clean
 
 demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
 
 test: $(ENVIRONMENT)
 	$(BIN)/python -m pytest
+
+test-all: $(ENVIRONMENT)
+	$(BIN)/python -m pytest -m ""
 
 lint: $(ENVIRONMENT)
 	$(BIN)/ruff check .

@@ -84,6 +84,17 @@ def _environment(model: type[BaseModel]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name in model.model_fields}
 
 
+def located(settings: Any) -> Any:
+    """The settings of a deployment's run, with the places that they leave open taken from this machine's variables.
+
+    A worker knows where its data and its Ray are; who starts the run from afar need not. On the command line they were
+    taken before, and nothing changes.
+    """
+    given = {name for name in settings.model_fields_set if getattr(settings, name) is not None}
+    found = {name: value for name, value in _environment(type(settings)).items() if name not in given}
+    return settings.model_copy(update=found)
+
+
 def _metavar(name: str, annotation: Any) -> str:
     if name in ("data_root", "weights"):
         return "DIR"

@@ -7,6 +7,7 @@ import ray
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.command import located
 from tasks.context import RunContext
 from tasks.facts import CorpusRun, run_facts
 from tasks.features import extract, scan, split
@@ -17,16 +18,23 @@ from tasks.shards import load_features
 from tasks.training import train_fold
 from timnet import report
 from timnet.config import EvaluateSettings, RunSettings, Settings
+from timnet.errors import TimnetError
 from timnet.plan import CorpusPlan, Plan, check_claim, plan, settings_path
 
 
 def run_name() -> str:
-    """The name of a flow run in Prefect: its run id."""
+    """The name of a flow run in Prefect: its run id.
+
+    What is wrong with the settings is for the flow to say; raised here, it would end the run as crashed without a word.
+    """
     from prefect.runtime import flow_run
 
     settings = flow_run.parameters["settings"]
     model, kind = (EvaluateSettings, "evaluate") if flow_run.flow_name == "timnet-evaluate" else (RunSettings, "cv")
-    return plan(model.model_validate(settings), kind).run_id
+    try:
+        return plan(located(model.model_validate(settings)), kind).run_id
+    except TimnetError:
+        return f"{kind}-refused"
 
 
 def run(settings: Settings, kind: str) -> dict[str, Any]:
@@ -34,6 +42,7 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
 
     Raises ConfigError, CorpusError or SplitError where nothing can be trained.
     """
+    settings = located(settings)
     planned = plan(settings, kind)
     with Reporter() as reporter, RunContext(settings, planned.run_id, reporter) as context:
         started = time.perf_counter()
@@ -47,10 +56,15 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
         reused = len(jobs) - len(missing)
         if reused:
             reporter.say(f"{reused} of {len(jobs)} folds are finished already and are not computed again")
+        folder = f"runs/{planned.run_id}"
+        current = (
+            not missing and context.store.is_done(folder) and _made_of(context, folder) == [j.folder for j in jobs]
+        )
+        if not current:  # a report of other recordings under the same name is none of this run
+            context.store.remove(f"{folder}/_DONE.json")
         errors = _train(runs, missing, planned, context) if missing else {}
         facts = run_facts(planned, kind, runs, {job.folder for job in missing}, errors, context)
-        folder = f"runs/{planned.run_id}"
-        if not missing and context.store.is_done(folder):
+        if current:
             reporter.say("The report is there already and is not made again")
             summary = context.store.read_json(f"{folder}/report/summary.json")
         else:
@@ -62,6 +76,12 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
         reporter.say(f"Report: {context.store.at(f'{folder}/report/index.html')}")
         reporter.say(f"All of it took {time.perf_counter() - started:.1f} s")
         return summary
+
+
+def _made_of(context: RunContext, folder: str) -> list[str]:
+    """The folders of the folds that the report of a run was made of, in order."""
+    corpora = context.store.read_json(f"{folder}/run.json")["corpora"].values()
+    return [fold["path"] for corpus in corpora for seed in corpus["seeds"].values() for fold in seed["folds"]]
 
 
 def _prepare(corpus: CorpusPlan, planned: Plan, context: RunContext) -> CorpusRun:

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 SAMPLE_RATE_HZ = 22_050  # librosa's default, which the published features were made with
 N_COEFFICIENTS = 39
@@ -106,6 +106,12 @@ def _listed(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("each seed once")
+    return values
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what numpy and scikit-learn take
 
 
@@ -128,7 +134,9 @@ class CommonSettings(BaseModel):
     store: str = Field(
         "timnet-store", min_length=1, description="folder or URI (s3://bucket/prefix) for everything that is computed"
     )
-    seeds: Annotated[Annotated[tuple[Seed, ...], Field(min_length=1)] | None, BeforeValidator(_listed)] = Field(
+    seeds: Annotated[
+        Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)] | None, BeforeValidator(_listed)
+    ] = Field(
         None,
         description="seeds, separated by commas, each a whole cross-validation [default: the corpus's published one]",
     )

@@ -17,7 +17,7 @@ from tiny import until
 
 from timnet.config import EvaluateSettings, RunSettings
 
-pytestmark = [pytest.mark.ray, pytest.mark.prefect]
+pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = {
@@ -58,11 +58,13 @@ class Prefect:
         return done.stdout
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen:
-        log = (self.home / f"{arguments[0]}.log").open("w")
-        process = subprocess.Popen(
-            ["prefect", "--no-prompt", *arguments],
-            cwd=ROOT, env=self.environment | more, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        with (self.home / f"{arguments[0]}.log").open("w") as log:
+            process = subprocess.Popen(
+                ["prefect", "--no-prompt", *arguments],
+                cwd=ROOT, env=self.environment | more, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                # As for the commands in tiny.py: started in the background, this process may ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )  # fmt: skip
         self.started.append(process)
         return process
 
@@ -135,36 +137,42 @@ def deployment(prefect: Prefect, name: str) -> dict[str, Any]:
 TINY = {"corpora": ["TINY"], "folds": 3, "seeds": [7], "epochs": 2, "recipe": "demo", "max_parallel": 2}
 
 
-def test_all_corpora_completes_and_leaves_its_summary(prefect):
+@pytest.fixture(scope="module")
+def begun(prefect, recordings) -> dict[str, str]:
+    """Runs that are at work at the same time, each by its id."""
+    elsewhere = {"data_root": str(recordings), "store": str(prefect.home / "elsewhere")}
+    return {
+        "all": prefect.begin("timnet-cv/all-corpora", **TINY, run_id="deployed"),
+        "elsewhere": prefect.begin("timnet-cv/one-corpus", **TINY | {"model": "svm"}, **elsewhere, run_id="elsewhere"),
+        "without data": prefect.begin("timnet-cv/all-corpora"),  # with the deployment's own parameters
+        "without weights": prefect.begin("timnet-evaluate/published-weights"),
+    }
+
+
+def test_all_corpora_completes_and_leaves_its_summary(prefect, begun):
     """The places are the worker's own; what is computed comes from the parameters."""
-    run = prefect.ended(prefect.begin("timnet-cv/all-corpora", **TINY, run_id="deployed"))
+    run = prefect.ended(begun["all"])
     assert run["state"]["name"] == "Completed", f"{run['state']}\n{prefect.log('worker')}"
     assert run["name"] == "deployed"
     summary = json.loads((prefect.home / "store/runs/deployed/report/summary.json").read_text())
     assert [fold["state"] for fold in summary["corpora"]["TINY"]["folds"]] == ["completed"] * 3
-    tasks = prefect.ask(
-        "/task_runs/filter", {"sort": "NAME_ASC", "limit": 50, "flow_runs": {"id": {"any_": [run["id"]]}}}
-    )
-    names = {task["name"]: task["state"]["type"] for task in tasks}
-    assert all(names[f"TINY seed 7 fold {fold}"] == "COMPLETED" for fold in (1, 2, 3))
+    wanted = {"sort": "NAME_ASC", "limit": 50, "flow_runs": {"id": {"any_": [run["id"]]}}}
+    states = {task["name"]: task["state"]["type"] for task in prefect.ask("/task_runs/filter", wanted)}
+    assert [states.get(f"TINY seed 7 fold {fold}") for fold in (1, 2, 3)] == ["COMPLETED"] * 3
 
 
-def test_places_in_the_parameters_win_over_the_workers(prefect, recordings, tmp_path):
-    places = {"data_root": str(recordings), "store": str(tmp_path / "elsewhere")}
-    run = prefect.ended(prefect.begin("timnet-cv/one-corpus", **TINY | {"model": "svm"}, **places, run_id="elsewhere"))
+def test_places_in_the_parameters_win_over_the_workers(prefect, begun):
+    run = prefect.ended(begun["elsewhere"])
     assert run["state"]["name"] == "Completed", f"{run['state']}\n{prefect.log('worker')}"
-    assert (tmp_path / "elsewhere/runs/elsewhere/report/summary.json").is_file()
+    assert (prefect.home / "elsewhere/runs/elsewhere/report/summary.json").is_file()
     assert not (prefect.home / "store/runs/elsewhere").exists()
 
 
-def test_a_run_that_is_refused_fails_and_says_why(prefect):
-    """Without parameters the deployment's own are taken, and here there are no published corpora."""
-    refused = {name: prefect.begin(name) for name in ("timnet-cv/all-corpora", "timnet-evaluate/published-weights")}
-    for name, run in refused.items():
-        state = prefect.ended(run)["state"]
-        assert state["type"] == "FAILED", state
-        wanted = "CASIA" if name == "timnet-cv/all-corpora" else "EMODB"
-        assert wanted in state["message"]
+@pytest.mark.parametrize(("name", "why"), [("without data", "CASIA"), ("without weights", "EMODB")])
+def test_a_run_that_is_refused_fails_and_says_why(name, why, prefect, begun):
+    state = prefect.ended(begun[name])["state"]
+    assert state["type"] == "FAILED", state
+    assert why in state["message"]
 
 
 @pytest.mark.parametrize(("name", "model"), DEPLOYMENTS.items())

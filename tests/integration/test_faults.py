@@ -10,7 +10,7 @@ import pytest
 from ray.cluster_utils import Cluster
 from tiny import SETTINGS, predictions, until
 
-pytestmark = [pytest.mark.ray, pytest.mark.prefect]
+pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
 
 def trainers(is_mine: Callable[[int, int], bool]) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import SETTINGS, finished_folds, predictions
 
-pytestmark = [pytest.mark.ray, pytest.mark.prefect]
+pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tiny import SETTINGS, finished_folds, predictions, until
 
 from timnet.store import Store
 
-pytestmark = [pytest.mark.s3, pytest.mark.ray]
+pytestmark = [pytest.mark.s3, pytest.mark.ray, pytest.mark.slow]
 
 
 def objects(root: Path) -> dict[Path, tuple[int, bytes]]:

@@ -66,6 +66,7 @@ def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
         (["--folds", "1"], "--folds 1: input should be greater than or equal to 2"),
         (["--folds", "many"], "--folds many: input should be a valid integer"),
         (["--seeds", "1,x"], "--seeds x: input should be a valid integer"),
+        (["--seeds", "4,4"], "--seeds 4,4: each seed once"),
         (["--seeds", "-1"], "--seeds -1: input should be greater than or equal to 0"),
         (["--seeds", ","], "--seeds (nothing): tuple should have at least 1 item"),
         (["--epochs", "0"], "--epochs 0: input should be greater than or equal to 1"),
