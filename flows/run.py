@@ -20,6 +20,7 @@ from timnet import report
 from timnet.config import EvaluateSettings, RunSettings, Settings
 from timnet.errors import TimnetError
 from timnet.plan import CorpusPlan, Plan, check_claim, plan, settings_path
+from timnet.store import DONE
 
 
 def run_name() -> str:
@@ -31,8 +32,9 @@ def run_name() -> str:
 
     settings = flow_run.parameters["settings"]
     model, kind = (EvaluateSettings, "evaluate") if flow_run.flow_name == "timnet-evaluate" else (RunSettings, "cv")
+    known = located(model.model_validate(settings))
     try:
-        return plan(located(model.model_validate(settings)), kind).run_id
+        return known.run_id or plan(known, kind).run_id
     except TimnetError:
         return f"{kind}-refused"
 
@@ -61,13 +63,13 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
             not missing and context.store.is_done(folder) and _made_of(context, folder) == [j.folder for j in jobs]
         )
         if not current:  # a report of other recordings under the same name is none of this run
-            context.store.remove(f"{folder}/_DONE.json")
+            context.store.remove(f"{folder}/{DONE}")
         errors = _train(runs, missing, planned, context) if missing else {}
-        facts = run_facts(planned, kind, runs, {job.folder for job in missing}, errors, context)
         if current:
             reporter.say("The report is there already and is not made again")
             summary = context.store.read_json(f"{folder}/report/summary.json")
         else:
+            facts = run_facts(planned, kind, runs, {job.folder for job in missing}, errors, context)
             context.store.write_json(f"{folder}/run.json", facts)
             summary = make_report(planned.run_id, context)
             if not errors:

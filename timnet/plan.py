@@ -78,13 +78,11 @@ def plan(settings: Settings, kind: str = "cv") -> Plan:
 
 def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict[int, list[str]]:
     """The weight files of every seed: in a folder EMODB_46 … of the given one, or where it is alone in that itself."""
-    found = {}
+    given, found = Store(folder), {}
     for seed in corpus.seeds:
-        own = Store(folder).at(f"{corpus.corpus.name}_{seed}")
-        alone = (
-            len(planned) == 1 and len(corpus.seeds) == 1 and not Store(folder).exists(f"{corpus.corpus.name}_{seed}")
-        )
-        found[seed] = weights_files(folder if alone else own, corpus.n_folds)
+        own = f"{corpus.corpus.name}_{seed}"
+        alone = len(planned) == 1 and len(corpus.seeds) == 1 and not given.exists(own)
+        found[seed] = weights_files(folder if alone else given.at(own), corpus.n_folds)
     return found
 
 

@@ -5,10 +5,10 @@ What is in them: `published_features` (`<CORPUS>.npy`) and `published_weights` (
 
 import os
 import re
-from collections.abc import Sequence
 
 from timnet import storage
 from timnet.errors import WeightsError
+from timnet.models.base import some
 
 _WEIGHTS_FILE = re.compile(r"([0-9]+)-fold_weights_best_([0-9]+)\.(?:hdf5|h5)")
 
@@ -23,14 +23,11 @@ def weights_files(folder: "str | os.PathLike[str]", n_folds: int) -> list[str]:
         f"Wanted is one file a fold, {n_folds}-fold_weights_best_1.hdf5 to {n_folds}-fold_weights_best_{n_folds}.hdf5"
     )
     try:
-        storage.check(root)
-        fs, path = storage.open_at(root)
-        with storage.explained(root):
-            if not fs.isdir(path):
-                raise WeightsError(f"The folder of weights {root} is not there, or is not a folder. {rule}.")
-            names = sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in fs.ls(path, detail=False))
+        names = storage.names_in(root)
     except (OSError, ValueError, ImportError) as error:
         raise WeightsError(f"The folder of weights {root} cannot be read: {error}. {rule}.") from error
+    if names is None:
+        raise WeightsError(f"The folder of weights {root} is not there, or is not a folder. {rule}.")
     matches = [match for match in map(_WEIGHTS_FILE.fullmatch, names) if match]
     mine = [match for match in matches if int(match[1]) == n_folds]
     if not mine:
@@ -69,8 +66,3 @@ def contents(source: "str | os.PathLike[str] | bytes", max_bytes: int) -> tuple[
         raise WeightsError(
             f"{name} cannot be read: {reason}. Allowed are a file, file://… and s3://bucket/key."
         ) from error
-
-
-def some(items: Sequence[str]) -> str:
-    """The first items of a list, for a message."""
-    return "none" if not items else ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")

@@ -21,8 +21,7 @@ from typing import NamedTuple
 
 from timnet.config import ModelSettings
 from timnet.errors import WeightsError
-from timnet.models.base import check
-from timnet.published import some
+from timnet.models.base import check, some
 
 CONV, NORM, FUSION, CLASSIFIER = "conv1d", "batch_normalization", "weight_layer", "dense"  # Keras' names, not numbered
 

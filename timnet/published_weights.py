@@ -14,7 +14,8 @@ import numpy as np
 
 from timnet.config import ModelSettings
 from timnet.errors import WeightsError
-from timnet.published import contents, some
+from timnet.models.base import some
+from timnet.published import contents
 from timnet.published_layers import Layer, check_layers, layers
 from timnet.training import INPUT_MEAN, INPUT_SD
 

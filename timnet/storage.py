@@ -71,6 +71,19 @@ def check(uri: str) -> None:
         system.call_s3("list_objects_v2", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
 
 
+def names_in(folder: str) -> list[str] | None:
+    """The names directly in a folder, sorted; None where there is no such folder.
+
+    Raises StoreError where S3 refuses or is away, else OSError, and ValueError or ImportError for an unknown kind of URI.
+    """
+    check(folder)
+    system, path = open_at(folder)
+    with explained(folder):
+        if not system.isdir(path):
+            return None
+        return sorted(entry.rstrip("/").rsplit("/", 1)[-1] for entry in system.ls(path, detail=False))
+
+
 def _s3_options(attempts: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {
         # Other processes write there too: what a listing said a moment ago is no answer.

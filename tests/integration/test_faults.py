@@ -8,24 +8,14 @@ from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
-from tiny import SETTINGS, predictions, until
+from tiny import SETTINGS, Process, predictions, processes, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
 
-def trainers(is_mine: Callable[[int, int], bool]) -> list[int]:
-    """Process ids of trainer actors, chosen by the ids of their parent and their session."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                title = Path(f"/proc/{entry}/cmdline").read_bytes()
-                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if title.startswith(b"ray::FoldTrainer") and is_mine(int(fields[1]), int(fields[3])):
-                found.append(int(entry))
-    return found
+def trainers(is_mine: Callable[[Process], bool]) -> list[int]:
+    """Process ids of the trainer actors that are chosen."""
+    return [one.pid for one in processes() if one.title.startswith(b"ray::FoldTrainer") and is_mine(one)]
 
 
 def checkpoints(store: Path) -> list[Path]:
@@ -35,7 +25,7 @@ def checkpoints(store: Path) -> list[Path]:
 def test_a_killed_trainer_is_replaced_and_its_fold_goes_on(finished, command, recordings, tmp_path):
     running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
     until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
-    busy = trainers(lambda _, session: session == running.process.pid)
+    busy = trainers(lambda one: one.session == running.process.pid)
     assert busy
     for pid in busy:
         os.kill(pid, signal.SIGKILL)
@@ -66,7 +56,7 @@ def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, reco
     raylets = {node.all_processes["raylet"][0].process.pid for node in workers}
 
     def on_the_nodes() -> list[int]:
-        return trainers(lambda parent, _: parent in raylets)
+        return trainers(lambda one: one.parent in raylets)
 
     arguments = (
         "--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS,

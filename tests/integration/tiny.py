@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -83,6 +84,27 @@ class Ended:
     stderr: str
 
 
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    parent: int
+    session: int
+    state: str
+    title: bytes
+
+
+def processes() -> Iterator[Process]:
+    """Every process of this machine, as /proc has it."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                title = Path(f"/proc/{entry}/cmdline").read_bytes()
+                state, parent, _, session = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[:4]
+            except OSError:
+                continue
+            yield Process(int(entry), int(parent), int(session), state, title)
+
+
 @dataclass
 class Running:
     process: subprocess.Popen
@@ -106,16 +128,7 @@ class Running:
 
     def left(self) -> list[int]:
         """Processes of the command's session and of those it started, that are still there."""
-        found = []
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                try:
-                    fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-                except OSError:
-                    continue
-                if int(fields[3]) == self.process.pid and fields[0] != "Z":
-                    found.append(int(entry))
-        return found
+        return [one.pid for one in processes() if one.session == self.process.pid and one.state != "Z"]
 
 
 @pytest.fixture(scope="session")

@@ -76,20 +76,16 @@ def entries(data_root: str) -> tuple[str, list[str]]:
     """
     root = data_root.rstrip("/") if "://" in data_root else os.path.abspath(os.path.expanduser(data_root))
     try:
-        storage.check(root)
-        system, base = storage.open_at(root)
-        with storage.explained(root):
-            if not system.isdir(base):
-                raise CorpusError(f"--data-root {data_root} is not there, or is not a folder (looked for {root}).")
-            found = system.ls(base, detail=False)
+        found = storage.names_in(root)
     except (ValueError, ImportError) as error:
         raise CorpusError(
             f"--data-root {data_root} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
         ) from error
     except OSError as error:
         raise CorpusError(f"--data-root {data_root} cannot be read: {error}.") from error
-    inside = {path.rstrip("/").rsplit("/", 1)[-1] for path in found}
-    return root, sorted(name for name in inside if name and not name.startswith("."))
+    if found is None:
+        raise CorpusError(f"--data-root {data_root} is not there, or is not a folder (looked for {root}).")
+    return root, sorted({name for name in found if name and not name.startswith(".")})
 
 
 def _whence(corpus: Corpus) -> str:

@@ -1,6 +1,6 @@
 """What a model is, and its weights as named arrays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +68,7 @@ def set_weights(model: "keras.Model", weights: Mapping[str, np.ndarray]) -> None
     missing, unknown = sorted(variables.keys() - weights.keys()), sorted(weights.keys() - variables.keys())
     if missing or unknown:
         raise WeightsError(
-            f"These weights are not of this model: missing {_some(missing)}, unknown {_some(unknown)}. "
+            f"These weights are not of this model: missing {some(missing)}, unknown {some(unknown)}. "
             "Are the model, the number of blocks (n_tabs) and the number of classes the same?"
         )
     for name, variable in variables.items():
@@ -89,5 +89,6 @@ def _named(model: "keras.Model") -> dict[str, "keras.Variable"]:
     }
 
 
-def _some(names: list[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first names of a list, for a message."""
     return "none" if not names else ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
