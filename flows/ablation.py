@@ -8,6 +8,10 @@ import sys
 from typing import Any
 
 if __name__ == "__main__":
+    from flows import stopping
+
+    stopping.leave_at_once()
+
     # As in flows.cv: options are checked before Prefect is loaded.
     from flows.start import command_line
     from timnet.config import AblationSettings
@@ -31,12 +35,13 @@ def timnet_ablation(settings: AblationSettings = AblationSettings()) -> dict[str
 
     Raises where a fold failed: its run's report names it, and the same command goes on from what was finished.
     """
-    run_id, each = checked_ablation(settings)
+    each = checked_ablation(settings)
     with cluster(settings.ray_address):  # one for all of them
         for of_model in each:
             timnet_cv(of_model)
-    store, folder = Store(settings.store), f"comparisons/{run_id}"
-    summary = side_by_side.build(store, [str(of_model.run_id) for of_model in each], folder)
+    store, runs = Store(settings.store), [str(of_model.run_id) for of_model in each]
+    folder = side_by_side.folder(runs)
+    summary = side_by_side.build(store, runs, folder)
     print(side_by_side.terminal(summary), f"Page: {store.at(f'{folder}/index.html')}", sep="\n", file=sys.stderr)
     return summary
 

@@ -31,7 +31,7 @@ class Environment(BaseSettings):
     ray_address: str | None = None
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}. See --help.")
 
@@ -48,7 +48,7 @@ def parse(
     model: type[BaseModel] = RunSettings,
 ) -> tuple[Any, argparse.Namespace]:
     """Settings of `model` and the options that are the command's own (local); raises ConfigError for a wrong value."""
-    parser = _Parser(
+    parser = Parser(
         prog=f"python -m {program}",
         description=description,
         allow_abbrev=False,
@@ -123,6 +123,8 @@ def _file(path: str | None, model: type[BaseModel]) -> dict[str, Any]:
         values = _parse_text(file, text)
     except ValueError as error:
         raise ConfigError(f"--config {path}: is not the {file.suffix[1:].upper()} it says it is ({error}).") from error
+    if values is None:  # a file of nothing but comments
+        return {}
     if not isinstance(values, dict):
         raise ConfigError(f"--config {path}: expected options such as `epochs: 60`, received {type(values).__name__}.")
     named = {str(key).replace("-", "_"): value for key, value in values.items()}
@@ -151,15 +153,17 @@ def _parse_text(file: Path, text: str) -> Any:
 
 
 def _one_line(error: ValidationError) -> str:
-    parts = []
+    parts: dict[str, str] = {}
     for detail in error.errors():
         name = option(str(detail["loc"][0]))
+        if name in parts:  # a value that may be of two kinds has one complaint of each
+            continue
         if detail["type"] == "missing":
-            parts.append(f"{name} is needed")
+            parts[name] = f"{name} is needed"
             continue
         what = detail["msg"].removeprefix("Value error, ")
-        parts.append(f"{name} {_shown(detail['input'])}: {what[:1].lower()}{what[1:]}")
-    return "; ".join(parts) + ". See --help."
+        parts[name] = f"{name} {_shown(detail['input'])}: {what[:1].lower()}{what[1:]}"
+    return "; ".join(parts.values()) + ". See --help."
 
 
 def _shown(value: Any) -> str:

@@ -4,29 +4,27 @@ Each run is compared with the first on the same recordings: the difference in UA
 and a paired test.
 """
 
-import argparse
 import sys
 
-from flows.command import Environment, fail
-from timnet.config import identity
+from flows.command import Environment, Parser, fail
 from timnet.errors import TimnetError
 
 
 def main(arguments: list[str]) -> None:
     """Needs no Ray and no Prefect: everything is in the store already."""
-    parser = argparse.ArgumentParser(prog="python -m flows.compare", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m flows.compare", description=__doc__, allow_abbrev=False)
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="run ids; the first is what the others are compared with"
     )
     default = Environment().store or "timnet-store"
     parser.add_argument("--store", default=default, metavar="URI", help=f"where the runs are [default: {default}]")
-    given = parser.parse_args(arguments)
     try:
+        given = parser.parse_args(arguments)
         from timnet.report import side_by_side
         from timnet.store import Store
 
         store = Store(given.store)
-        folder = f"comparisons/{identity(given.runs)}"
+        folder = side_by_side.folder(given.runs)
         summary = side_by_side.build(store, given.runs, folder)
     except TimnetError as error:
         fail(error)

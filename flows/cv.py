@@ -4,6 +4,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
+    from flows import stopping
+
+    stopping.leave_at_once()
+
     # Options are checked, and --help answers, before Prefect is loaded, which takes seconds; its API
     # starts meanwhile.
     from flows.start import command_line

@@ -4,6 +4,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
+    from flows import stopping
+
+    stopping.leave_at_once()
+
     # As in flows.cv: options are checked before Prefect is loaded.
     from flows.start import command_line
     from timnet.config import EvaluateSettings

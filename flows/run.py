@@ -19,7 +19,7 @@ from tasks.training import train_fold
 from timnet import report
 from timnet.config import EvaluateSettings, RunSettings, Settings
 from timnet.errors import TimnetError
-from timnet.plan import CorpusPlan, Plan, check_claim, plan, settings_path
+from timnet.plan import CorpusPlan, Plan, check_claim, plan, take_name
 from timnet.store import DONE
 
 
@@ -49,10 +49,9 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
     with Reporter() as reporter, RunContext(settings, planned.run_id, reporter) as context:
         started = time.perf_counter()
         check_claim(planned, context.store)
-        if not context.store.exists(settings_path(planned.run_id)):
-            context.store.write_json(settings_path(planned.run_id), dict(planned.claim))
         reporter.say(f"Run {planned.run_id}  ({planned.protocol.name}: {planned.protocol.description})")
         runs = [_prepare(corpus, planned, context) for corpus in planned.corpora]
+        planned = _named(planned, runs, context)
         jobs = [job for corpus in runs for job in corpus.jobs]
         missing = [job for job in jobs if not context.store.is_done(job.folder)]
         reused = len(jobs) - len(missing)
@@ -62,7 +61,7 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
         current = (
             not missing and context.store.is_done(folder) and _made_of(context, folder) == [j.folder for j in jobs]
         )
-        if not current:  # a report of other recordings under the same name is none of this run
+        if not current:  # such as a report of the folds of another version: it is none of this run
             context.store.remove(f"{folder}/{DONE}")
         errors = _train(runs, missing, planned, context) if missing else {}
         if current:
@@ -78,6 +77,17 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
         reporter.say(f"Report: {context.store.at(f'{folder}/report/index.html')}")
         reporter.say(f"All of it took {time.perf_counter() - started:.1f} s")
         return summary
+
+
+def _named(planned: Plan, runs: list[CorpusRun], context: RunContext) -> Plan:
+    recordings = {corpus.planned.corpus.name: corpus.scanned.key for corpus in runs}
+    named = take_name(planned, recordings, context.store)
+    if named.run_id != planned.run_id:
+        context.reporter.say(
+            f"{planned.run_id} has a report of other recordings, which stays as it is: this run is {named.run_id}"
+        )
+        context.run_id = named.run_id
+    return named
 
 
 def _made_of(context: RunContext, folder: str) -> list[str]:

@@ -2,12 +2,12 @@
 
 import contextlib
 import logging
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from flows import stopping
 from flows.command import fail, parse
 from tasks.local_api import LocalApi
 from timnet.config import RECIPES, CommonSettings
@@ -16,7 +16,7 @@ from timnet.errors import ConfigError, TimnetError
 if TYPE_CHECKING:
     from prefect import Flow
 
-COMPLETED, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143
+COMPLETED, FAILED = 0, 1
 
 
 def command_line(
@@ -51,20 +51,21 @@ def command_line(
 
 def start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
     """Run the flow in this process; returns the exit status."""
-    heard: list[int] = []
+    try:
+        return _start(flow, settings, api)
+    finally:
+        stopping.leave_at_once()  # what is left is Prefect's, which sends its last events
 
-    def terminate(number: int, _: Any) -> None:
-        heard.append(number)
-        raise KeyboardInterrupt  # ends the flow as Ctrl-C does: its actors are killed and its Ray is closed
 
-    signal.signal(signal.SIGTERM, terminate)
+def _start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
+    stopping.stop_the_flow()
     try:
         with prefect_settings(api):
             state: Any = flow(settings, return_state=True)
             outcome = None if state.is_completed() else state.result(raise_on_failure=False)
     except KeyboardInterrupt:
-        print("timnet: interrupted. The same command goes on from what was finished.", file=sys.stderr)
-        return TERMINATED if heard else INTERRUPTED
+        print(stopping.SAID, file=sys.stderr)
+        return stopping.status()
     except TimnetError as error:
         print(f"timnet: {error}", file=sys.stderr)
         return FAILED

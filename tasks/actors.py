@@ -14,6 +14,7 @@ from ray.util.metrics import Gauge
 
 from timnet import metrics, tables
 from timnet.config import FoldSettings
+from timnet.errors import BrokenFileError
 from timnet.published_weights import read_weights
 from timnet.splits import Columns
 from timnet.store import Store
@@ -32,7 +33,13 @@ class Checkpoint:
         self._store, self._path = store, f"{folder}/{CHECKPOINT_FILE}"
 
     def load(self) -> dict[str, np.ndarray] | None:
-        return self._store.read_arrays(self._path) if self._store.exists(self._path) else None
+        """What was saved last; None where there is nothing, or nothing whole: the fold then starts anew."""
+        if not self._store.exists(self._path):
+            return None
+        try:
+            return self._store.read_arrays(self._path)
+        except BrokenFileError:
+            return None
 
     def save(self, arrays: dict[str, np.ndarray]) -> None:
         self._store.write_arrays(self._path, arrays)
@@ -119,6 +126,8 @@ class FoldTrainer:
             result = trainer.train(data, settings, checkpoint=checkpoint, on_epoch=self._note)
         else:
             result = trainer.predict_with(data, settings, read_weights(weights, settings.model))
+        if store.is_done(folder):  # another run has finished the same fold meanwhile; its readers are left in peace
+            return store.read_json(f"{folder}/{METRICS_FILE}")
         if result.history:
             store.write_table(
                 f"{folder}/{HISTORY_FILE}", pa.Table.from_pylist(result.history, tables.HISTORY), tables.HISTORY
@@ -138,7 +147,8 @@ class FoldTrainer:
             "seconds": {**result.seconds, "total": time.perf_counter() - started},
         }
         store.write_json(f"{folder}/{METRICS_FILE}", facts)
-        store.mark_done(folder, {"seed": settings.seed, "fold": settings.fold, "n_test": len(test)})
+        marked = {"seed": settings.seed, "fold": settings.fold, "n_test": len(test)}
+        store.mark_done(folder, marked, apart=(CHECKPOINT_FILE,))
         checkpoint.remove()
         return facts
 

@@ -1,11 +1,13 @@
 """The Ray cluster of a run: started here or joined, and closed only if it was started here."""
 
+import concurrent.futures
 import logging
 import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +16,7 @@ import ray
 from timnet.errors import ConfigError
 
 LOCAL = "local"
+SECONDS_BETWEEN_LOOKS = 0.01
 
 # Numeric libraries in workers keep to one thread unless told otherwise: folds run side by side.
 _WORKER_ENVIRONMENT = {
@@ -40,20 +43,37 @@ def cluster(address: str | None) -> Iterator[None]:
         else {"address": address}
     )
     _check_answers(address)
+    # ray.init in a thread of its own, since a signal that broke into it would abort the process. The thread stays: what
+    # Ray starts ends with it.
+    with ThreadPoolExecutor(1, "ray") as thread:
+        try:
+            _wait(thread.submit(_start, where), address)
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _start(where: dict[str, Any]) -> None:
+    ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": _WORKER_ENVIRONMENT})
+
+
+def _wait(started: Future, address: str | None) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
     try:
-        with _signals_kept():
-            ray.init(
-                **where,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": _WORKER_ENVIRONMENT},
-            )
+        # Ray puts a handler of its own under Python's that aborts on SIGTERM: a terminated flow has to clean up.
+        while not concurrent.futures.wait([started], SECONDS_BETWEEN_LOOKS).done:
+            _set_again(handler)
+        started.result()
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _nobody_answers(address, error) from error
-    try:
-        yield
     finally:
-        ray.shutdown()
+        concurrent.futures.wait([started])  # also after a signal: nobody can shut down what is just starting
+        _set_again(handler)
+
+
+def _set_again(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _check_answers(address: str | None) -> None:
@@ -72,17 +92,6 @@ def _nobody_answers(address: str | None, error: Exception) -> ConfigError:
         f"--ray-address {address}: no Ray cluster answers there ({error}). Allowed are local, auto, host:port and "
         "ray://host:port; `ray status` on the head node tells whether it is up."
     )
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Keep the handler of SIGTERM, which Ray replaces twice over: a terminated or cancelled flow has to clean up."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
 
 
 def usable_cpus() -> int:

@@ -40,8 +40,8 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
     store, corpus, source = context.store, planned.corpus, planned.source
     if corpus.synthetic:
         demo.write(store)
-    listing = source.listing
-    target = f"manifests/{corpus.name}/{identity(SCAN_VERSION, corpus.name, list(corpus.labels), dict(listing))}"
+    listing = dict(source.listing)
+    target = f"manifests/{corpus.name}/{identity(SCAN_VERSION, corpus.name, list(corpus.labels), source.root, listing)}"
     reused = store.is_done(target)
     with context.timed(f"scan {name}", reused=reused):
         if not reused:
@@ -120,12 +120,13 @@ def features_folder(scanned: Scanned, profile: FeatureProfile) -> str:
 def extract(name: str, planned: CorpusPlan, scanned: Scanned, profile: FeatureProfile, context: RunContext) -> str:
     """Extract the features of a corpus over Ray, shard by shard; shards that are there already are kept."""
     store, target = context.store, features_folder(scanned, profile)
-    if store.is_done(target):
+    if store.is_done(target):  # with all its shards
         context.reporter.say(f"{name}: features are there already")
         return target
     context.connect()
     with context.timed(f"extract {name}"):
-        recordings = list(zip(scanned.columns.utterance_id, scanned.table["path"].to_pylist(), strict=True))
+        columns = (scanned.table[column].to_pylist() for column in ("utterance_id", "path", "audio_sha256"))
+        recordings = list(zip(*columns, strict=True))
         parts = shards.shards(len(recordings))
         refs = []
         for number, rows in enumerate(parts):

@@ -82,10 +82,11 @@ def _made_by(settings: FoldSettings, weights: str | None) -> tuple[dict[str, Any
     libraries = NETWORK_LIBRARIES if is_network else CLASSICAL_LIBRARIES
     versions = {package: importlib.metadata.version(package) for package in libraries}
     if weights is not None:
-        return {"model": asdict(settings.model), "weights": weights_sha256(weights)}, versions
+        by = {"threads": settings.threads, "on_gpu": settings.on_gpu}
+        return {"model": asdict(settings.model), "weights": weights_sha256(weights), **by}, versions
     trained_by = settings.that_train()
     if not is_network:
-        del trained_by["recipe"]
+        del trained_by["recipe"], trained_by["threads"], trained_by["on_gpu"]
     return trained_by, versions
 
 
@@ -112,4 +113,6 @@ def _settings(corpus: CorpusPlan, scanned: Scanned, planned: Plan, seed: int, fo
         seed=seed,
         fold=fold,
         checkpoint_every_epochs=planned.settings.checkpoint_every_epochs,
+        threads=planned.settings.threads_per_fold,
+        on_gpu=planned.settings.gpus_per_fold > 0,
     )

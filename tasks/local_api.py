@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 from timnet.errors import TimnetError
 
@@ -77,19 +78,22 @@ class LocalApi:
 
 
 def _serve(descriptor: int) -> None:
-    import uvicorn
-    from prefect.server.api.server import create_app
-
-    server = uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="critical"))
+    servers: list[Any] = []
 
     def watch() -> None:
         sys.stdin.buffer.read()  # returns when the parent has closed the pipe, or is gone
-        server.should_exit = True
-        time.sleep(STOP_TIMEOUT_S - 1)
+        if servers:
+            servers[0].should_exit = True
+            time.sleep(STOP_TIMEOUT_S - 1)
         os._exit(0)
 
-    threading.Thread(target=watch, daemon=True).start()
-    server.run(sockets=[socket.socket(fileno=descriptor)])
+    threading.Thread(target=watch, daemon=True).start()  # before the imports, which take seconds
+
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    servers.append(uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="critical")))
+    servers[0].run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":

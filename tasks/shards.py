@@ -46,23 +46,30 @@ def extract_shard(
     store: Store,
     folder: str,
     source: Source,
-    recordings: Sequence[tuple[str, str]],
+    recordings: Sequence[tuple[str, str, str]],
     profile: FeatureProfile,
     signal_length: int,
 ) -> float:
-    """Extract the features of (utterance_id, path) pairs into a committed folder; returns the seconds it took."""
+    """Extract the features of recordings, each its (utterance_id, path, audio_sha256), into a committed folder.
+
+    Returns the seconds it took. Raises AudioError where a recording is no longer the one that was scanned.
+    """
     started = time.perf_counter()
     schema = tables.features_schema(n_frames(profile, signal_length), profile.n_coefficients)
     matrices = []
-    for _, path in recordings:
+    for _, path, audio_sha256 in recordings:
         samples, sample_rate_hz = audio.read(source.read_bytes(path), path)
+        if audio.sha256(samples, sample_rate_hz) != audio_sha256:
+            raise AudioError(
+                f"{path} is another recording than when it was scanned. Run again when nothing changes it."
+            )
         features = extract(samples, sample_rate_hz, profile, signal_length)
         if not np.isfinite(features).all():
             raise AudioError(f"{path}: its features are not finite numbers. Check the recording, or leave it out.")
         matrices.append(features.ravel())
     flat = pa.array(np.concatenate(matrices))
     columns = [
-        pa.array([utterance_id for utterance_id, _ in recordings]),
+        pa.array([utterance_id for utterance_id, _, _ in recordings]),
         pa.FixedSizeListArray.from_arrays(flat, len(matrices[0])),
     ]
     store.write_table(f"{folder}/{FEATURES_FILE}", pa.Table.from_arrays(columns, schema=schema), schema)

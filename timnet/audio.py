@@ -23,9 +23,7 @@ READABLE = "WAV, FLAC, OGG, MP3, AIFF and AU"
 class AudioFacts:
     """What is known of a recording once it has been decoded."""
 
-    # SHA-256 of the mono samples (float32, little-endian) and the sample rate: all that features are made of. So the
-    # same recording is found again under another header, in another lossless container, or with its channel doubled.
-    audio_sha256: str  # empty where the recording cannot be decoded
+    audio_sha256: str  # see `sha256`; empty where the recording cannot be decoded
     duration_s: float
     sample_rate_hz: int
     n_channels: int
@@ -48,15 +46,23 @@ def inspect(data: bytes, name: str) -> AudioFacts:
     samples, facts = _decode(data, name)
     if facts.n_channels == 0:
         return facts
-    digest = hashlib.sha256(f"{facts.sample_rate_hz} Hz\n".encode())
-    digest.update(samples.astype("<f4", copy=False).tobytes())
     return AudioFacts(
-        digest.hexdigest(),
+        sha256(samples, facts.sample_rate_hz),
         facts.duration_s,
         facts.sample_rate_hz,
         facts.n_channels,
         facts.problem or _useless(samples, facts.duration_s, name),
     )
+
+
+def sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
+    """SHA-256 in hex of mono samples (float32, little-endian) and their sample rate: all that features are made of.
+
+    So the same recording is found again under another header, in another lossless container, or with its channel doubled.
+    """
+    digest = hashlib.sha256(f"{sample_rate_hz} Hz\n".encode())
+    digest.update(samples.astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()
 
 
 def centre(samples: np.ndarray, n_samples: int) -> np.ndarray:

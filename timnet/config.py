@@ -5,11 +5,12 @@ import json
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 SAMPLE_RATE_HZ = 22_050  # librosa's default, which the published features were made with
 N_COEFFICIENTS = 39
 N_FOLDS = 10
+MAX_RUN_ID = 80  # letters
 PUBLISHED_EPOCHS = 500  # the last epoch of the corrected results
 
 Selection = Literal["last", "validation", "test", "given"]  # which epoch's weights predict the test part
@@ -90,6 +91,8 @@ class FoldSettings:
     seed: int
     fold: int  # counted from 1
     checkpoint_every_epochs: int = 10
+    threads: int = 1  # sums of floats come out otherwise with more
+    on_gpu: bool = False  # and on a GPU
 
     def that_train(self) -> dict[str, Any]:
         """The part that changes a result, as JSON: what a recipe is called and how often it is saved does not."""
@@ -103,7 +106,9 @@ TRAINING_VERSION = 1  # raise when the same settings would train to other number
 
 def _listed(value: Any) -> Any:
     """Accept `a,b` on the command line where a list is meant."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return (value,) if isinstance(value, int) else value  # `seeds: 46` in a file
 
 
 def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -122,6 +127,18 @@ class CommonSettings(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_yes_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python takes True for 1: `epochs: true` in a file would train one epoch."""
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if (
+            any(isinstance(one, bool) for one in values)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("true and false are no value of this option")
+        return value
 
     corpora: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)] = Field(
         ("DEMO",),
@@ -152,7 +169,7 @@ class CommonSettings(BaseModel):
     )
     run_id: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_RUN_ID - 1}}}$",
         description="name of the run: letters, digits, dot, dash, underscore [default: made from the settings]",
     )
     skip_bad: bool = Field(False, description="go on without recordings that cannot be used; the report lists them")

@@ -28,5 +28,9 @@ class StoreError(TimnetError):
     """What the store holds is missing, half-written or of another shape than expected."""
 
 
+class BrokenFileError(StoreError):
+    """A file of the store is there and cannot be read: cut off, overwritten, or written by another version."""
+
+
 class WeightsError(TimnetError):
     """A file of weights or features does not fit the model it was given to."""

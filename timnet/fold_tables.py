@@ -1,12 +1,12 @@
 """Folds as tables: how the store keeps them, and how a user gives their own."""
 
-import io
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from timnet import storage, tables
+from timnet import storage, tables, user_tables
 from timnet.errors import SplitError
 from timnet.splits import PARTS, Columns, Fold
 
@@ -44,41 +44,41 @@ def from_table(columns: Columns, table: pa.Table) -> list[Fold]:
 
 
 def read_user_table(path: str) -> pa.Table:
-    """A split table of the user's, CSV or Parquet, as tables.FOLDS.
+    """A split table of the user's, CSV or Parquet as user_tables.read reads it, as tables.FOLDS.
 
     Needs the columns utterance_id and part (train, validation or test); without a column fold all of it is fold 1.
+    Raises SplitError where it is not that.
     """
-    import pyarrow.csv
-    import pyarrow.parquet
-
+    where = f"--split-table {path}"
     try:
         system, name = storage.open_at(path)
         with storage.explained(path):
-            file = io.BytesIO(system.cat_file(name))
-        given = pyarrow.parquet.read_table(file) if path.endswith(".parquet") else pyarrow.csv.read_csv(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise SplitError(f"--split-table {path}: cannot be read as CSV or Parquet ({error}).") from error
-    missing = {"utterance_id", "part"} - set(given.column_names)
+            data = system.cat_file(name)
+    except (OSError, ValueError, ImportError) as error:
+        raise SplitError(f"{where}: cannot be read ({error}). Wanted is a CSV or Parquet file.") from error
+    names, rows = user_tables.read(data, where, SplitError)
+    missing = {"utterance_id", "part"} - set(names)
     if missing:
         raise SplitError(
-            f"--split-table {path}: has no column {', '.join(sorted(missing))}; received {', '.join(given.column_names)}. "
+            f"{where}: has no column {', '.join(sorted(missing))}; received {', '.join(names)}. "
             "It needs utterance_id and part, and may have fold."
         )
-    fold = given["fold"] if "fold" in given.column_names else pa.array([1] * given.num_rows)
-    try:
-        table = pa.table(
-            [fold.cast(pa.int32()), given["utterance_id"].cast(pa.string()), given["part"].cast(pa.string())],
-            schema=tables.FOLDS,
-        )
-    except pa.ArrowInvalid as error:
-        raise SplitError(
-            f"--split-table {path}: fold must be a whole number, part and utterance_id text ({error})."
-        ) from error
-    other = sorted({str(part) for part in table["part"].to_pylist()} - set(PARTS))
-    if other:
-        raise SplitError(f"--split-table {path}: part is {', '.join(other)}; allowed are {', '.join(PARTS)}.")
-    keys = list(zip(table["fold"].to_pylist(), table["utterance_id"].to_pylist(), strict=True))
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise SplitError(f"--split-table {path}: utterance {twice[1]!r} is in fold {twice[0]} more than once.")
-    return table
+    if not rows:
+        raise SplitError(f"{where}: has no rows. Give it one row an utterance and fold.")
+    numbers, ids, parts = [], [], []
+    for number, cells in rows:
+        row = {"fold": "1"} | dict(zip(names, cells, strict=False))
+        if not row["fold"].isdecimal():
+            raise SplitError(f"{where}, row {number}: fold is a whole number from 1, received {row['fold']!r}.")
+        if row.get("part") not in PARTS:
+            raise SplitError(f"{where}, row {number}: part is {row.get('part', '')!r}; allowed are {', '.join(PARTS)}.")
+        numbers.append(int(row["fold"]))
+        ids.append(row["utterance_id"])
+        parts.append(row["part"])
+    if set(numbers) != set(range(1, max(numbers) + 1)):
+        received = ", ".join(map(str, sorted(set(numbers))[:12]))
+        raise SplitError(f"{where}: folds are numbered from 1 without gaps, received {received}. Number them so.")
+    twice = [key for key, n in Counter(zip(numbers, ids, strict=True)).items() if n > 1]
+    if twice:
+        raise SplitError(f"{where}: utterance {twice[0][1]!r} is in fold {twice[0][0]} more than once.")
+    return pa.table({"fold": pa.array(numbers, pa.int32()), "utterance_id": ids, "part": parts}, schema=tables.FOLDS)

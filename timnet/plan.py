@@ -6,6 +6,7 @@ from typing import Any
 
 from timnet import corpora, fold_tables, models, splits
 from timnet.config import (
+    MAX_RUN_ID,
     RECIPES,
     WITHOUT_EFFECT,
     AblationSettings,
@@ -89,6 +90,7 @@ def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict
 def _claim(settings: Settings, kind: str, planned: list[CorpusPlan]) -> dict[str, Any]:
     """The settings that can change a result; of files that they name, what is in them counts, not where they lie."""
     claim: dict[str, Any] = {"kind": kind, **settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))}
+    claim["on_gpu"] = settings.gpus_per_fold > 0  # how large the share is changes nothing
     if settings.split_table is not None:
         claim["split_table"] = identity(fold_tables.read_user_table(settings.split_table).to_pylist())
     if isinstance(settings, EvaluateSettings):
@@ -111,17 +113,23 @@ def checked(settings: Settings, kind: str) -> Plan:
     return planned
 
 
-def checked_ablation(settings: AblationSettings) -> tuple[str, list[RunSettings]]:
-    """The name of an ablation and the run of each model; raises like `checked`, for all of them before any begins."""
+def checked_ablation(settings: AblationSettings) -> list[RunSettings]:
+    """The run of each model of an ablation; raises like `checked`, for all of them before any begins."""
     twice = sorted({model for model in settings.models if settings.models.count(model) > 1})
     if twice:
         raise ConfigError(f"--models names {', '.join(twice)} twice; each model once.")
     claim = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT) | {"models"})
     run_id = settings.run_id or f"ablation-{identity(claim)[:10]}"
+    longest = max(map(len, settings.models))
+    if len(run_id) + 1 + longest > MAX_RUN_ID:
+        raise ConfigError(
+            f"--run-id {run_id} is too long: each model's run is named after it and the model, and may have {MAX_RUN_ID} "
+            f"letters in all. Allowed are {MAX_RUN_ID - 1 - longest} here."
+        )
     each = [settings.of(model, run_id) for model in settings.models]
     for of_model in each:
         checked(of_model, "cv")
-    return run_id, each
+    return each
 
 
 def check_claim(planned: Plan, store: Store) -> None:
@@ -129,14 +137,40 @@ def check_claim(planned: Plan, store: Store) -> None:
     path = settings_path(planned.run_id)
     if not store.exists(path):
         return
-    mine, theirs = planned.claim, store.read_json(path)
+    mine, theirs = planned.claim, store.read_json(path)["settings"]
     differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
     if differing:
         listed = "; ".join(f"{key}: {theirs.get(key)} there, {mine.get(key)} now" for key in differing)
-        raise ConfigError(
-            f"--run-id {planned.run_id} is taken by a run with other settings ({listed}). Use another --run-id, or "
-            f"delete {store.at('runs/' + planned.run_id)}."
-        )
+        raise _taken(planned.run_id, f"settings ({listed})", store)
+
+
+def take_name(planned: Plan, recordings: Mapping[str, str], store: Store) -> Plan:
+    """The plan under the name that its results will have, which is written down as taken.
+
+    `recordings` maps a corpus to the key of its manifest. A name stands for these, too: where a report of others has
+    the name already, a name that was given is refused with ConfigError, and one made from the settings gets an ending
+    that is made from the recordings. Where there is no report yet, nothing is lost and the name is taken over.
+    """
+    path, mine = settings_path(planned.run_id), {"settings": dict(planned.claim), "recordings": dict(recordings)}
+    theirs = store.read_json(path)["recordings"] if store.exists(path) else None
+    if theirs == recordings:
+        return planned
+    if theirs is not None and store.exists(f"runs/{planned.run_id}/report/summary.json"):
+        others = ", ".join(sorted(name for name in recordings if recordings[name] != theirs.get(name)))
+        if planned.settings.run_id is not None:
+            raise _taken(planned.run_id, f"recordings of {others}", store)
+        ending = identity(dict(recordings))[:6]
+        if not planned.run_id.endswith(ending):
+            return take_name(replace(planned, run_id=f"{planned.run_id}-{ending}"), recordings, store)
+    store.write_json(path, mine)
+    return planned
+
+
+def _taken(run_id: str, what: str, store: Store) -> ConfigError:
+    return ConfigError(
+        f"--run-id {run_id} is taken by a run with other {what}. Use another --run-id, or delete "
+        f"{store.at('runs/' + run_id)}."
+    )
 
 
 def _corpus_names(settings: Settings) -> list[str]:

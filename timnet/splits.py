@@ -231,16 +231,16 @@ PROTOCOLS = {
     for protocol in (
         Protocol(
             "speaker-independent",
-            "k folds of whole speakers: nobody who is tested was heard in training; other speakers of the training "
-            "side choose the epoch",
+            "k folds of whole speakers: nobody who is tested was heard in training; the validation data are other "
+            "speakers of the training side",
             "validation",
             ("speaker",),
             _grouped("speaker", "speaker-independent", one_each=False),
         ),
         Protocol(
             "leave-one-speaker-out",
-            "one fold a speaker: nobody who is tested was heard in training; other speakers of the training side "
-            "choose the epoch",
+            "one fold a speaker: nobody who is tested was heard in training; the validation data are other "
+            "speakers of the training side",
             "validation",
             ("speaker",),
             _grouped("speaker", "leave-one-speaker-out", one_each=True),
@@ -248,7 +248,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leave-session-out",
-            "one fold a recording session, with everybody in it; another session chooses the epoch",
+            "one fold a recording session, with everybody in it; another session is the validation data",
             "validation",
             ("session",),
             _grouped("session", "leave-session-out", one_each=True),

@@ -1,7 +1,8 @@
 """One way to read, write and commit Parquet, JSON and bytes, on a local folder and on S3 alike.
 
 Every unit of work is a folder. Its data are written first and its marker, `_DONE.json`, last; a folder without the
-marker does not exist for any reader. Every single file is written whole or not at all: on a local disk through a
+marker does not exist for any reader. The marker holds the size of every file: a folder of which one was lost or cut off
+is not finished either, and is made again. Every single file is written whole or not at all: on a local disk through a
 temporary name and a rename, on object storage by the put itself.
 """
 
@@ -12,7 +13,8 @@ import json
 import os
 import secrets
 import zipfile
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,9 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from timnet import storage, tables
-from timnet.errors import StoreError
+from timnet.errors import BrokenFileError, StoreError
 
 DONE = "_DONE.json"
+_PARTIAL = ".partial"  # ends the name of a file that is being written
 
 # No room: on the disk, in the user's quota, or up to the largest file that the process may write.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -36,7 +39,7 @@ class Store:
     """
 
     def __init__(self, uri: str):
-        self.uri = uri.rstrip("/") if "://" in uri else os.path.abspath(uri)
+        self.uri = uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri))
         try:
             self._fs, self._root = storage.open_at(self.uri)
         except (ValueError, ImportError) as error:
@@ -97,7 +100,7 @@ class Store:
 
     def _write_local(self, full: str, data: bytes) -> None:
         os.makedirs(os.path.dirname(full), exist_ok=True)
-        temporary = f"{full}.{os.getpid()}-{secrets.token_hex(4)}.partial"
+        temporary = f"{full}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}"
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
@@ -132,8 +135,8 @@ class Store:
     def read_json(self, path: str) -> Any:
         try:
             return json.loads(self.read_bytes(path))
-        except json.JSONDecodeError as error:
-            raise StoreError(f"{self.at(path)} is not JSON ({error}). Delete it and run again.") from error
+        except ValueError as error:  # of JSON, or of its UTF-8
+            raise BrokenFileError(f"{self.at(path)} is not JSON ({error}). Delete it and run again.") from error
 
     def write_table(self, path: str, table: pa.Table, schema: pa.Schema) -> None:
         """Write a Parquet file with zstd, floats split by byte, which measured smallest for MFCCs."""
@@ -150,10 +153,13 @@ class Store:
 
     def read_table(self, path: str, schema: pa.Schema | None = None) -> pa.Table:
         """Read a Parquet file; with a schema, raises StoreError where its columns or types differ."""
+        data = self.read_bytes(path)
         try:
-            table = pq.read_table(pa.BufferReader(self.read_bytes(path)))
-        except pa.ArrowInvalid as error:
-            raise StoreError(f"{self.at(path)} is not a Parquet file ({error}). Delete it and run again.") from error
+            table = pq.read_table(pa.BufferReader(data))
+        except (pa.ArrowException, OSError) as error:
+            raise BrokenFileError(
+                f"{self.at(path)} is not a Parquet file ({error}). Delete it and run again."
+            ) from error
         return table if schema is None else tables.check(table, schema, self.at(path))
 
     def write_arrays(self, path: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -164,23 +170,57 @@ class Store:
 
     def read_arrays(self, path: str) -> dict[str, np.ndarray]:
         """Read an .npz without ever unpickling."""
+        data = self.read_bytes(path)
         try:
-            with np.load(io.BytesIO(self.read_bytes(path)), allow_pickle=False) as archive:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
-        except (ValueError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{self.at(path)} is not a whole .npz file ({error}). Delete it and run again.") from error
+        except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+            raise BrokenFileError(
+                f"{self.at(path)} is not a whole .npz file ({error}). Delete it and run again."
+            ) from error
 
     # -- folders and their markers ----------------------------------------------------------------------------------
 
     def is_done(self, folder: str) -> bool:
-        return self.exists(f"{folder}/{DONE}")
+        """Whether the folder has its marker, and every file that this names with the size that it had."""
+        sizes = self._sizes(folder)
+        if DONE not in sizes:
+            return False
+        try:
+            files = self._marker(folder)["files"]
+        except StoreError:
+            return False
+        return all(sizes.get(name) == size for name, size in files.items())
 
     def done(self, folder: str) -> dict[str, Any]:
         """What was written into the folder's marker; raises StoreError where there is none."""
-        return self.read_json(f"{folder}/{DONE}")
+        return self._marker(folder)["facts"]
 
-    def mark_done(self, folder: str, facts: Mapping[str, Any]) -> None:
-        self.write_json(f"{folder}/{DONE}", dict(facts))
+    def mark_done(self, folder: str, facts: Mapping[str, Any], apart: Collection[str] = ()) -> None:
+        """Commit the folder as it is now; `apart` names files that are no part of it, such as a checkpoint."""
+        files = {
+            name: size
+            for name, size in self._sizes(folder).items()
+            if name != DONE and name not in apart and not name.endswith(_PARTIAL)
+        }
+        self.write_json(f"{folder}/{DONE}", {"facts": dict(facts), "files": files})
+
+    def _marker(self, folder: str) -> dict[str, Any]:
+        path = f"{folder}/{DONE}"
+        marker = self.read_json(path)
+        if not isinstance(marker, dict) or marker.keys() != {"facts", "files"}:
+            raise BrokenFileError(f"{self.at(path)} is no marker of this version of timnet. Delete it and run again.")
+        return marker
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        """Size in bytes of every file below the folder, by its path in it; empty where there is no such folder."""
+        full = self._full(folder).rstrip("/")
+        try:
+            with self._explained(folder):
+                found = self._fs.find(full, detail=True)
+        except FileNotFoundError:  # a file that went while the folder was being listed
+            return self._sizes(folder)
+        return {path[len(full) :].lstrip("/"): int(info["size"]) for path, info in sorted(found.items())}
 
     def children(self, folder: str) -> list[str]:
         """Names directly inside the folder, sorted; empty where it does not exist."""

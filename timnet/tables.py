@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from timnet.errors import StoreError
+from timnet.errors import BrokenFileError
 
 MANIFEST = pa.schema(
     [
@@ -81,7 +81,7 @@ def features_schema(n_frames: int, n_coefficients: int) -> pa.Schema:
 
 
 def check(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
-    """Return the table if it has exactly the schema's columns and types; raises StoreError naming what differs."""
+    """Return the table if it has exactly the schema's columns and types; raises BrokenFileError naming what differs."""
     if table.schema.equals(schema):
         return table
     expected = {f.name: str(f.type) for f in schema}
@@ -92,7 +92,7 @@ def check(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
         if expected.get(name) != received.get(name)
     )
     difference = "; ".join(differing) or "their order or nullability differs"
-    raise StoreError(
+    raise BrokenFileError(
         f"{where} does not have the columns of its table ({difference}). "
         "It was written by another version of timnet: use another --store, or delete it and run again."
     )

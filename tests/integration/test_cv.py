@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -130,17 +131,79 @@ def test_a_fold_that_fails_is_named_and_the_others_are_reported(finished, comman
     broken = sorted(path.parent.name for path in finished[0].glob("trained/TINY/*/_DONE.json"))[0]
     folder = tmp_path / "trained/TINY" / broken
     folder.mkdir(parents=True)
-    (folder / "checkpoint.npz").write_bytes(b"not a checkpoint")
+    (folder / "predictions.parquet").mkdir()  # where a file has to be written
     done = command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS, status=1)
     assert "1 of 3 folds failed: TINY seed 7 fold" in done.stderr
     summary = json.loads((tmp_path / "runs/first/report/summary.json").read_text())
     states = [fold["state"] for fold in summary["corpora"]["TINY"]["folds"]]
     assert sorted(states) == ["completed", "completed", "failed"]
-    assert "is not a whole .npz file" in (tmp_path / "runs/first/report/index.html").read_text()
+    assert "predictions.parquet: Is a directory" in (tmp_path / "runs/first/report/index.html").read_text()
     assert not (tmp_path / "runs/first/_DONE.json").exists()
-    (folder / "checkpoint.npz").unlink()
+    (folder / "predictions.parquet").rmdir()
     command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
     assert predictions(tmp_path).equals(predictions(finished[0]))
+
+
+def test_what_was_cut_off_is_made_again(finished, command, recordings, tmp_path):
+    """As a full disk or a crash of the machine leaves it: the markers are there, what they speak for is not whole."""
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    first, second = sorted(path.parent for path in tmp_path.glob("trained/TINY/*/_DONE.json"))[:2]
+    (first / "predictions.parquet").unlink()
+    (second / "_DONE.json").unlink()
+    (second / "checkpoint.npz").write_bytes(b"PK no more")
+    for path in (
+        *tmp_path.glob("features/TINY/*/shard-*/features.parquet"),
+        *tmp_path.glob("manifests/TINY/*/problems.json"),
+    ):
+        path.write_bytes(path.read_bytes()[:-1])
+    (tmp_path / "runs/first/report/index.html").write_bytes(b"")
+    done = command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    assert "1 of 3 folds are finished already" in done.stderr
+    assert predictions(tmp_path).equals(predictions(finished[0]))
+    assert (tmp_path / "runs/first/report/index.html").stat().st_size > 0
+
+
+def test_the_report_of_other_recordings_is_not_overwritten(command, recordings, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(recordings, other)
+    write_tone(other / "TINY/sad/ann/0.wav", 130, 99)
+    store, settings = tmp_path / "store", ("--corpora", "TINY", "--folds", "3", "--seeds", "7", "--model", "svm")
+    command.run("--data-root", str(recordings), "--store", str(store), *settings)
+    (page,) = store.glob("runs/*/report/index.html")
+    before = page.read_bytes()
+    done = command.run("--data-root", str(other), "--store", str(store), *settings)
+    assert "has a report of other recordings, which stays as it is" in done.stderr
+    assert page.read_bytes() == before
+    pages = list(store.glob("runs/*/report/index.html"))
+    assert len(pages) == 2
+    done = command.run(
+        "--data-root", str(other), "--store", str(store), *settings, "--run-id", page.parts[-3], status=2
+    )
+    assert "is taken by a run with other recordings of TINY" in done.stderr
+    assert page.read_bytes() == before
+
+
+@pytest.mark.parametrize("delay_s", [0.2, 1, 3.5])
+def test_a_command_may_be_stopped_at_any_time(command, recordings, tmp_path, delay_s):
+    """While it imports, while Prefect's API starts, while Ray starts: one line, and nothing is left."""
+    running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    time.sleep(delay_s)
+    running.process.send_signal(signal.SIGTERM)
+    ended = running.end(timeout_s=60)
+    assert (ended.status, ended.stderr.count("Traceback")) == (143, 0), ended.stderr
+    assert ended.stderr.count("goes on from what was finished") == 1
+    until(lambda: not running.left(), 90)
+
+
+def test_ctrl_c_again_and_again(command, recordings, tmp_path):
+    running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    until(lambda: list(tmp_path.glob("trained/*/*/checkpoint.npz")) or running.process.poll() is not None)
+    for _ in range(3):
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    ended = running.end(timeout_s=60)
+    assert (ended.status, ended.stderr.count("Traceback")) == (130, 0), ended.stderr
+    until(lambda: not running.left(), 90)
 
 
 def test_bad_recordings_stop_the_run_or_are_left_out_by_name(command, recordings, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from flows.command import parse
 from timnet.config import AblationSettings, RunSettings
 from timnet.errors import ConfigError
+from timnet.plan import checked_ablation
 
 
 def settings(*arguments):
@@ -49,6 +50,44 @@ def test_a_config_file_lies_under_the_options(tmp_path, name, text):
     file.write_text(text)
     given = settings("--config", str(file), "--run-id", "from-option")
     assert (given.epochs, given.run_id, given.seeds) == (7, "from-option", (1, 2))
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.toml"])
+def test_one_seed_and_an_empty_file_are_fine(tmp_path, name):
+    file = tmp_path / name
+    file.write_text("# nothing yet\n")
+    assert settings("--config", str(file)) == RunSettings()
+    file.write_text("seeds: 46" if name == "a.yaml" else "seeds = 46")
+    assert settings("--config", str(file)).seeds == (46,)
+
+
+@pytest.mark.parametrize("line", ["epochs: true", "seeds: [true]", "store: false"])
+def test_yes_is_no_number(tmp_path, line):
+    file = tmp_path / "a.yaml"
+    file.write_text(line)
+    with pytest.raises(ConfigError, match=f"--{line.split(':')[0]} "):
+        settings("--config", str(file))
+
+
+def test_a_value_of_two_kinds_is_complained_of_once():
+    with pytest.raises(ConfigError) as caught:
+        settings("--seeds", "abc")
+    assert str(caught.value).count("--seeds") == 1
+
+
+def test_the_name_of_an_ablation_leaves_room_for_its_models(tmp_path):
+    given = AblationSettings(run_id="a" * 62, store=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"aaa is too long: .* may have 80 letters in all. Allowed are 60 here"):
+        checked_ablation(given)
+    assert len(checked_ablation(AblationSettings(run_id="a" * 60, store=str(tmp_path)))) == 5
+
+
+def test_a_comparison_of_nothing_is_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.compare"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "timnet: the following arguments are required: RUN. See --help.\n"
 
 
 def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What find() makes of whole folders: complete trees, copies, other classes, missing label files, linked folders."""
 
+import os
 from collections import Counter
 from itertools import product
 
@@ -223,3 +224,21 @@ def test_hidden_files_are_not_there(tmp_path):
     for name in ("03a01Fa.wav", "._03a01Fa.wav", ".DS_Store"):
         (tmp_path / "wav" / name).touch()
     assert list(Source(str(tmp_path)).listing) == ["wav/03a01Fa.wav"]
+
+
+def test_another_recording_under_an_old_name_size_and_time_is_noticed(tmp_path):
+    """As a copy that keeps times, or a link that is turned to another file, puts it there."""
+    for name, text in (("one", b"1111"), ("two", b"2222")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").write_bytes(text)
+        os.utime(tmp_path / name / "a.wav", ns=(10**18, 10**18))
+    link = tmp_path / "linked" / "a.wav"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "one" / "a.wav")
+    listings = [dict(Source(str(tmp_path / name)).listing) for name in ("one", "two", "linked")]
+    link.unlink()
+    link.symlink_to(tmp_path / "two" / "a.wav")
+    listings.append(dict(Source(str(tmp_path / "linked")).listing))
+    assert listings[0] != listings[1]
+    assert listings[2] != listings[3]
+    assert listings[3] == dict(Source(str(tmp_path / "linked")).listing)

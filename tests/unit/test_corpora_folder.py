@@ -309,3 +309,43 @@ def test_no_recordings_have_no_signal_length(root):
     corpus, _ = found_in(with_table(root, PLAIN))
     with pytest.raises(CorpusError, match="mine has no recording that can be used"):
         signal_length(corpus, [])
+
+
+# -- spellings and other people's habits ------------------------------------------------------------------------------
+
+
+def test_a_speaker_in_several_spellings_is_one(root):
+    """On both sides of a fold otherwise: macOS stores é taken apart, and people write Anna, anna and 'anna '."""
+    apart = unicodedata.normalize("NFD", "Zoé")
+    tree(root, "mine/sad/Anna/1.wav", "mine/calm/anna/2.wav", "mine/sad/Zoé/3.wav", f"mine/calm/{apart}/4.wav")
+    _, found = found_in(root)
+    assert sorted(utterance.speaker for utterance in found.utterances) == ["Anna", "Anna", "Zoé", "Zoé"]
+    assert "'Anna', 'anna' are taken for one speaker." in found.notes
+
+
+def test_spellings_in_a_table_are_one_too(root):
+    text = (
+        "path,emotion,speaker,sentence,session\na.wav,sad,Ann  Lee,A1,day one\nb.wav,calm,ann lee,a1,Day one\n"
+        "c.wav,calm,bo,,\n"
+    )
+    with_table(root, text, "mine/a.wav", "mine/b.wav", "mine/c.wav")
+    _, found = found_in(root)
+    assert [(u.speaker, u.sentence, u.session) for u in found.utterances] == [
+        ("Ann Lee", "A1", "Day one"),
+        ("Ann Lee", "A1", "Day one"),
+        ("bo", None, None),
+    ]
+    assert "'A1', 'a1' are taken for one sentence." in found.notes
+    assert "'Day one', 'day one' are taken for one session." in found.notes
+
+
+def test_folders_by_speaker_and_then_emotion_are_refused(root):
+    tree(root, "mine/anna/angry/1.wav", "mine/anna/Sad/2.wav", "mine/bo/sad/3.wav", "mine/bo/sad/4.wav")
+    with pytest.raises(CorpusError, match=r"sorted by anna, bo first and by emotion \(angry, sad\) inside") as caught:
+        own("mine", str(root))
+    assert "move them to angry/anna/" in str(caught.value)
+
+
+def test_a_speaker_may_be_called_joy(root):
+    tree(root, "mine/angry/joy/1.wav", "mine/sad/joy/2.wav", "mine/sad/bo/3.wav")
+    assert own("mine", str(root))[0].labels == ("angry", "sad")

@@ -82,7 +82,7 @@ def test_tsne_is_of_one_network_at_a_time(corpus):
     n_points = [len(ElementTree.fromstring(panel).findall(".//*[title]")) for panel in drawing.panels]
     assert n_points == [len(corpus.folds[0].truth)]
     assert len(drawing.more) == 2
-    assert drawing.caption.startswith("One network, that of fold 1 under seed 46, and its 16 test recordings;")
+    assert drawing.caption.startswith("One model, that of fold 1 under seed 46, and its 16 test recordings;")
 
 
 @pytest.mark.parametrize("values", [np.ones((1, 39)), np.full((1, 39), np.nan), np.ones((1, 0)), np.arange(3.0)[None]])
@@ -95,7 +95,7 @@ def test_embedding_that_tells_nothing_apart(corpus, values):
         return replace(fold, predictions=fold.predictions.set_column(index, field, column))
 
     assert embedding.draw(with_folds(corpus, flat)) == (
-        "No fold has 8 test recordings that the network tells apart, so there is nothing to draw."
+        "No fold has 8 test recordings that the model tells apart, so there is nothing to draw."
     )
 
 

@@ -220,6 +220,7 @@ def test_model_without_epochs(tmp_path):
         for fold in seed["folds"]:
             if fold["state"] == "completed":
                 store.write_json(f"{fold['path']}/metrics.json", {"chosen_epoch": 0, "n_parameters": 833})
+                store.mark_done(fold["path"], {})
     summary = report.build(store, RUN)
     assert {fold["chosen_epoch"] for fold in summary["corpora"]["EMODB"]["folds"]} == {None}
     page = store.read_bytes(f"runs/{RUN}/report/index.html").decode()

@@ -24,6 +24,7 @@ def a_summary(**changes):
     corpus = {
         "synthetic": False,
         "pooled": {"war": 0.957, "uar": 0.9517},
+        "interval": {"war": [0.911, 0.9804], "uar": None, "over": "speakers", "n_clusters": 10},
         "fold_mean": {"war": 0.9028, "uar": 0.9},
         "fold_sd": {"war": 0.0394, "uar": None},
         "baselines": {"chance_uar": 1 / 7},
@@ -46,7 +47,7 @@ def a_summary(**changes):
 
 def test_terminal():
     assert text.terminal(a_summary()).splitlines() == [
-        "EMODB  WAR 95.70 %  UAR 95.17 %  pooled over 10 of 10 folds",
+        "EMODB  WAR 95.70 % [91.10, 98.04]  UAR 95.17 %  pooled over 10 of 10 folds, [95 % interval over 10 speakers]",
         "       WAR 90.28 ± 3.94 %  UAR 90.00 %  mean ± sd of the folds",
     ]
     lines = text.terminal(a_summary(synthetic=True, warnings=["Careful."])).splitlines()
@@ -101,9 +102,9 @@ def test_synthetic_is_said_first(tmp_path):
 def test_sharing_of_random_folds(tmp_path):
     run, _ = summary_of(tmp_path, Made("A"), protocol="published", seeds=(46,))
     assert words.sharing(run.corpora[0]) == [
-        "In every fold, up to 6 speakers are in training and test at once: the network may know the voice, so expect "
+        "In every fold, up to 6 speakers are in training and test at once: the model may know the voice, so expect "
         "less from strangers.",
-        "In every fold, up to 2 sentences are in training and test at once: the network may know the words, so expect "
+        "In every fold, up to 2 sentences are in training and test at once: the model may know the words, so expect "
         "less from other texts.",
         "No identical recording is in training and test at once: nothing that is tested was there in training.",
     ]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from timnet import audit, fold_tables, splits, tables
@@ -180,9 +181,13 @@ def test_a_users_table_is_read_and_its_faults_are_named(tmp_path):
     assert fold_tables.read_user_table(str(file)).to_pylist()[2] == {"fold": 1, "utterance_id": "c", "part": "test"}
     for text, message in [
         ("utterance_id\na\n", "has no column part; received utterance_id"),
-        ("utterance_id,part\na,dev\n", "part is dev; allowed are train, validation, test"),
+        ("utterance_id,part\na,dev\n", "row 2: part is 'dev'; allowed are train, validation, test"),
         ("utterance_id,part\na,train\na,test\n", "utterance 'a' is in fold 1 more than once"),
-        ("utterance_id,part,fold\na,train,x\n", "fold must be a whole number"),
+        ("utterance_id,part,fold\na,train,x\n", "row 2: fold is a whole number from 1, received 'x'"),
+        ("utterance_id,part,fold\na,train,0\na,test,1\n", "folds are numbered from 1 without gaps, received 0, 1"),
+        ("utterance_id,part,fold\na,train,1\na,test,3\n", "folds are numbered from 1 without gaps, received 1, 3"),
+        ("utterance_id,part\n", "has no rows"),
+        ("", "is empty"),
     ]:
         file.write_text(text)
         with pytest.raises(SplitError) as caught:
@@ -190,6 +195,16 @@ def test_a_users_table_is_read_and_its_faults_are_named(tmp_path):
         assert message in str(caught.value)
     with pytest.raises(SplitError, match="cannot be read"):
         fold_tables.read_user_table(str(tmp_path / "absent.csv"))
+
+
+def test_names_in_a_users_table_stay_as_they_are_written(tmp_path):
+    """A reader that guesses types would make 1 of 001, and a spreadsheet in Europe separates by semicolons."""
+    file = tmp_path / "split.csv"
+    file.write_bytes("\ufeffUtterance_ID; Part ;fold\n001;train;1\n1e3;validation;1\nNaN;test;1\n".encode())
+    assert fold_tables.read_user_table(str(file))["utterance_id"].to_pylist() == ["001", "1e3", "NaN"]
+    file = tmp_path / "split.parquet"
+    pq.write_table(pa.table({"utterance_id": ["001", "01"], "part": ["train", "test"], "fold": [1, 1]}), file)
+    assert fold_tables.read_user_table(str(file))["utterance_id"].to_pylist() == ["001", "01"]
 
 
 def test_a_table_with_strange_utterances_is_refused():

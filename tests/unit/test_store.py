@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from timnet import tables
-from timnet.errors import StoreError
+from timnet.errors import BrokenFileError, StoreError
 from timnet.store import Store
 
 
@@ -58,6 +58,64 @@ def test_a_folder_counts_only_with_its_marker(store):
     store.delete("work")
     assert not store.is_done("work")
     assert store.children("work") == []
+
+
+def committed(store):
+    """A folder of work with a checkpoint that is no part of it."""
+    store.write_json("work/data.json", [1, 2, 3])
+    store.write_json("work/shard/more.json", {"a": 1})
+    store.write_bytes("work/checkpoint.npz", b"half")
+    store.mark_done("work", {}, apart=("checkpoint.npz",))
+    assert store.is_done("work")
+    return store
+
+
+@pytest.mark.parametrize("name", ["data.json", "shard/more.json"])
+def test_a_folder_that_lost_a_file_or_a_part_of_one_is_not_finished(store, name):
+    whole = committed(store).read_bytes(f"work/{name}")
+    store.write_bytes(f"work/{name}", whole[:-1])
+    assert not store.is_done("work")
+    store.remove(f"work/{name}")
+    assert not store.is_done("work")
+    store.write_bytes(f"work/{name}", whole)
+    assert store.is_done("work")
+
+
+def test_what_is_no_part_of_a_folder_may_come_and_go(store):
+    committed(store).remove("work/checkpoint.npz")
+    store.write_bytes("work/later.json", b"1")
+    assert store.is_done("work")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"rows": 1}', b"\xff"])
+def test_a_marker_that_is_none_does_not_count(store, text):
+    committed(store).write_bytes("work/_DONE.json", text)
+    assert not store.is_done("work")
+    with pytest.raises(BrokenFileError, match="Delete it and run again"):
+        store.done("work")
+
+
+@pytest.mark.parametrize("keep", [0, 10, -1])
+def test_cut_off_files_are_said_to_be_broken(store, keep):
+    table, schema = feature_table()
+    store.write_table("t.parquet", table, schema)
+    store.write_arrays("w.npz", {"a": np.eye(30)})
+    store.write_json("j.json", {"a": "ä"})
+    for name, read in (("t.parquet", store.read_table), ("w.npz", store.read_arrays), ("j.json", store.read_json)):
+        store.write_bytes(name, store.read_bytes(name)[:keep])
+        with pytest.raises(BrokenFileError, match=rf"{name}.*Delete it and run again"):
+            read(name)
+
+
+def test_a_file_that_is_no_text_is_no_json(store):
+    store.write_bytes("j.json", b'{"a": "\xff"}')
+    with pytest.raises(BrokenFileError, match="is not JSON"):
+        store.read_json("j.json")
+
+
+def test_the_home_folder_may_be_written_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Store("~/store").at("x") == str(tmp_path / "store" / "x")
 
 
 def test_a_write_that_breaks_off_leaves_the_old_file_and_no_other(store, monkeypatch):

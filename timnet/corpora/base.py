@@ -66,8 +66,10 @@ class Source:
 
     @cached_property
     def listing(self) -> Mapping[str, tuple[int, str]]:
-        """Every file below the root: relative path -> (size in bytes, time of last change or ETag), sorted by path.
+        """Every file below the root: relative path -> (size in bytes, what changes with its content), sorted by path.
 
+        What changes: on a disk the times and the inode, which also another file under the old name and time has
+        not; on object storage the ETag.
         Hidden files and folders (a leading dot, as macOS leaves behind) are left out. Linked folders are followed.
         """
         found = {}
@@ -77,8 +79,7 @@ class Source:
             path = full[len(self._base) :].lstrip("/")
             if any(part.startswith(".") for part in path.split("/")):
                 continue
-            changed = info.get("mtime") or info.get("ETag") or info.get("LastModified") or ""
-            found[path] = (int(info["size"]), str(changed))
+            found[path] = (int(info["size"]), _version(full, info))
         return dict(sorted(found.items()))
 
     def _files(self, folder: str, above: frozenset[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -98,6 +99,13 @@ class Source:
 
     def read_text(self, path: str, encoding: str = "utf-8") -> str:
         return self.read_bytes(path).decode(encoding)
+
+
+def _version(full: str, info: Mapping[str, Any]) -> str:
+    if "ino" in info:
+        file = os.stat(full)  # of a link, what it points to
+        return f"{file.st_mtime_ns} {file.st_ctime_ns} {file.st_ino}"
+    return str(info.get("ETag") or info.get("LastModified") or info.get("mtime") or "")
 
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus")  # what libsndfile reads

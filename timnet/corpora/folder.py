@@ -8,6 +8,7 @@ In the data root, for a corpus `mine`:
     mine/manifest.csv or .parquet   session; paths are relative to the folder that it lies in. A table comes first.
 
 Emotions are compared in lower case without blanks around them: `Angry` and `angry ` are one. Labels are sorted.
+Speakers, sentences and sessions are compared so, too: one speaker in two spellings would be on both sides of a fold.
 """
 
 import math
@@ -16,6 +17,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from timnet.config import SAMPLE_RATE_HZ
@@ -27,6 +29,36 @@ from timnet.errors import ConfigError, CorpusError
 
 SIGNAL_LENGTH_QUANTILE = 0.9
 SIGNAL_LENGTH_STEP = 1_000  # samples
+
+# Folders that are named so one level too deep show that somebody sorted by speaker first.
+_EMOTIONS = frozenset(
+    [
+        "anger",
+        "angry",
+        "annoyed",
+        "anxious",
+        "bored",
+        "boredom",
+        "calm",
+        "contempt",
+        "disgust",
+        "disgusted",
+        "excited",
+        "excitement",
+        "fear",
+        "fearful",
+        "frustrated",
+        "happiness",
+        "happy",
+        "joy",
+        "joyful",
+        "neutral",
+        "sad",
+        "sadness",
+        "surprise",
+        "surprised",
+    ]
+)
 
 _ALLOWED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # it becomes a folder of the store
 
@@ -71,6 +103,8 @@ def own(name: str, data_root: str) -> tuple[Corpus, Source]:
         raise CorpusError(
             f"{what} has recordings of fewer than two emotions (received: {received}). Two are the least."
         )
+    if folder and not tables:
+        _refuse_speakers_first(folder)
     return _card(name, what, tuple(sorted(labels)), find), source
 
 
@@ -109,6 +143,8 @@ def find_in_folders(source: Source) -> Found:
         speaker = folders[1] if len(folders) == 2 else None
         utterances.append(Utterance(path, label(folders[0]), speaker=speaker))
     notes = _spellings(path.split("/")[0] for path in (utterance.path for utterance in utterances))
+    utterances, more = _one_spelling(utterances)
+    notes += more
     if n_unknown := depths.total() - depths[2]:
         notes.append(
             f"Speaker unknown, as recordings that do not lie in emotion/speaker/: {n_unknown} of {depths.total()}."
@@ -147,6 +183,8 @@ def find_in_table(table: str, source: Source) -> Found:
             known = {name: same[0].values[name] or None for name in OPTIONAL}
             utterances.append(Utterance(on_disk[path], emotions.pop(), **known))
     notes = _spellings(row.values["emotion"] for row in rows)
+    utterances, more = _one_spelling(utterances)
+    notes += more
     if ignored:
         notes.append(f"{table}: other columns are ignored: {', '.join(ignored)}.")
     folders = {posixpath.dirname(path) for path in by_path}
@@ -154,6 +192,18 @@ def find_in_table(table: str, source: Source) -> Found:
     if n_unlisted:
         notes.append(f"Left out, as recordings that {table} does not list: {n_unlisted}.")
     return Found(tuple(utterances), tuple(problems), tuple(notes))
+
+
+def _refuse_speakers_first(folder: Source) -> None:
+    """Raises CorpusError for speaker/emotion/file: a network would be trained to tell the speakers."""
+    deep = [path.split("/") for path in folder.listing if is_audio(path) and path.count("/") > 1]
+    first, second = ({label(parts[level]) for parts in deep} for level in (0, 1))
+    if len(second) > 1 and second <= _EMOTIONS and not first & _EMOTIONS:
+        raise CorpusError(
+            f"{folder.root} is sorted by {', '.join(sorted(first)[:3])} first and by emotion ({', '.join(sorted(second)[:3])}) "
+            f"inside. The first folder is the emotion, the second the speaker: move them to {sorted(second)[0]}/"
+            f"{sorted(first)[0]}/…, or list the recordings in a table with the columns path, emotion and speaker."
+        )
 
 
 def _refuse_outside(rows: Sequence[Row], where: str) -> list[str]:
@@ -182,6 +232,29 @@ def _spellings(emotions: Iterable[str]) -> list[str]:
         for name, ways in sorted(written.items())
         if len(ways) > 1
     ]
+
+
+def _one_spelling(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[str]]:
+    """The utterances with every speaker, sentence and session in its first spelling, and notes on those with more."""
+    result, notes = list(utterances), []
+    for column in OPTIONAL:
+        written: dict[str, set[str]] = defaultdict(set)
+        for utterance in result:
+            if (text := getattr(utterance, column)) is not None:
+                written[label(text)].add(unicodedata.normalize("NFC", " ".join(text.split())))
+        chosen = {key: min(ways) for key, ways in written.items()}
+        result = [
+            utterance
+            if (text := getattr(utterance, column)) is None
+            else replace(utterance, **{column: chosen[label(text)]})
+            for utterance in result
+        ]
+        notes += [
+            f"{', '.join(repr(text) for text in sorted(ways))} are taken for one {column}."
+            for _, ways in sorted(written.items())
+            if len(ways) > 1
+        ]
+    return result, notes
 
 
 def _card(name: str, what: str, labels: tuple[str, ...], find: Callable[[Source], Found]) -> Corpus:

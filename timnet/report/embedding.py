@@ -1,6 +1,6 @@
-"""What the networks made of the recordings: t-SNE of the values before the classifier, one picture a fold.
+"""What the models made of the recordings: t-SNE of the values before the classifier, one picture a fold.
 
-Every fold has its own network, whose inner axes mean something else than another's. So the recordings of different folds
+Every fold has its own model, whose inner axes mean something else than another's. So the recordings of different folds
 are never put into one picture: it would show the folds, not the emotions.
 """
 
@@ -27,7 +27,7 @@ def draw(corpus: CorpusResult) -> Drawing | str:
     seed = corpus.finished[0].seed
     drawable = [(fold, rows) for fold in corpus.of_seed(seed) if (rows := _drawable(fold)) is not None]
     if not drawable:
-        return f"No fold has {FEWEST_POINTS} test recordings that the network tells apart, so there is nothing to draw."
+        return f"No fold has {FEWEST_POINTS} test recordings that the model tells apart, so there is nothing to draw."
     fold, rows = drawable[0]
     large = _chosen(rows, MOST_POINTS)
     others = drawable[1 : 1 + MOST_SMALL]
@@ -44,12 +44,12 @@ def draw(corpus: CorpusResult) -> Drawing | str:
             for label, slot in slots(corpus.labels).items()
         ]
         + [(svg.swatch("point e3 wrong", "circle"), "hollow: recognised as another emotion")],
-        caption=f"One network, that of fold {fold.fold} under seed {seed}, and {points}; colour and shape give the "
-        "true emotion. Near means alike to this network; distances between far groups, "
-        "and directions, mean nothing. Each fold is another network, so pictures cannot be compared point by point.",
+        caption=f"One model, that of fold {fold.fold} under seed {seed}, and {points}; colour and shape give the "
+        "true emotion. Near means alike to this model; distances between far groups, "
+        "and directions, mean nothing. Each fold has its own model, so pictures cannot be compared point by point.",
         numbers=_numbers(corpus, fold, rows),
         more=[_panel(corpus, other, chosen, 200, f"Fold {other.fold}") for other, chosen in small],
-        more_title=f"The networks of {text.count(len(small), 'other fold')}" if small else "",
+        more_title=f"The models of {text.count(len(small), 'other fold')}" if small else "",
     )
 
 
@@ -104,7 +104,7 @@ def _panel(corpus: CorpusResult, fold: FoldResult, rows: np.ndarray, width: int,
         panel.mark(x, y, style, shape(slot[truth]), 2.6 if small else 4, tip="" if small else said)
     wrong = int((fold.truth[rows] != fold.predicted[rows]).sum())
     return panel.svg(
-        f"t-SNE of the network of fold {fold.fold}, seed {fold.seed}: {text.count(len(rows), 'test recording')}, "
+        f"t-SNE of the model of fold {fold.fold}, seed {fold.seed}: {text.count(len(rows), 'test recording')}, "
         f"{wrong} of them recognised wrongly."
     )
 

@@ -70,7 +70,7 @@ def fold_scores(corpus: CorpusResult) -> Drawing | str:
 
 
 def durations(corpus: CorpusResult) -> Drawing | str:
-    """How long the recordings are, and which of them the network sees only in part."""
+    """How long the recordings are, and which of them the model sees only in part."""
     seconds = corpus.manifest["duration_s"].to_numpy()
     if len(seconds) == 0:
         return "The corpus has no recordings."
@@ -86,7 +86,7 @@ def durations(corpus: CorpusResult) -> Drawing | str:
         panel.line((corpus.signal_s, corpus.signal_s), (0, float(counts.max()) * 1.05), "limit")
         longer = int((seconds > corpus.signal_s).sum())
         caption = (
-            f"The network sees {corpus.signal_s:.2f} s (dashed line): shorter recordings are padded with silence on both "
+            f"The model sees {corpus.signal_s:.2f} s (dashed line): shorter recordings are padded with silence on both "
             f"sides, longer ones ({longer} of {len(seconds)}) lose their ends."
         )
     emotions = np.array(corpus.manifest["emotion"].to_pylist())
@@ -105,7 +105,7 @@ def durations(corpus: CorpusResult) -> Drawing | str:
 
 
 def score_bar(value: float, ends: list[float] | None, baseline: float, says: str) -> Markup:
-    """The small scale under a headline number: 0 to 100 %, its interval and what needs no network."""
+    """The small scale under a headline number: 0 to 100 %, its interval and what needs no model."""
     panel = svg.Panel((0, 1), (0, 1), height=30, margins=(4, 6, 14, 6))
     panel.bar((0, 1), (0.42, 0.58), "track")
     if ends is not None:
@@ -121,7 +121,7 @@ FIGURES = {
     figure.name: figure
     for figure in (
         Figure("learning-curves", "How the training went", "results", curves.draw),
-        Figure("embedding", "How the network sorts the recordings", "results", embedding.draw),
+        Figure("embedding", "How the model sorts the recordings", "results", embedding.draw),
         Figure("fold-scores", "Spread over the folds", "folds", fold_scores),
         Figure("durations", "Durations", "data", durations),
     )

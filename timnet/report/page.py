@@ -95,7 +95,7 @@ def _corpus(number: int, corpus: CorpusResult, summary: dict[str, Any]) -> dict[
 
 
 def _card(name: str, summary: dict[str, Any]) -> dict[str, Any]:
-    """A headline number with its interval, its spread and what needs no network."""
+    """A headline number with its interval, its spread and what needs no model."""
     score, baselines, value = metrics.SCORES[name], summary["baselines"], summary["pooled"][name]
     ends, over = summary["interval"][name], summary["interval"]
     label = baselines.get("majority_label")

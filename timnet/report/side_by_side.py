@@ -5,6 +5,7 @@ from typing import Any
 
 from timnet import metrics, tables
 from timnet.comparison import COMPARED, Comparison, Difference, compare, sentences
+from timnet.config import identity
 from timnet.errors import TimnetError
 from timnet.recognised import Recognised, recognised
 from timnet.report import page, svg, text
@@ -12,6 +13,11 @@ from timnet.report.drawing import Drawing, Numbers
 from timnet.store import Store
 
 SHOWN = ("model", "features", "protocol", "recipe", "epochs", "seeds", "folds", "signal_length", "skip_bad")
+
+
+def folder(run_ids: Sequence[str]) -> str:
+    """Where the page of these runs lies: every choice of runs, in its order, has its own."""
+    return f"comparisons/{identity(list(run_ids))}"
 
 
 def build(store: Store, run_ids: Sequence[str], folder: str) -> dict[str, Any]:

@@ -105,17 +105,24 @@ def table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _with_interval(corpus: dict[str, Any], score: str) -> str:
+    ends = corpus["interval"][score]
+    return percent(corpus["pooled"][score]) + (f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else "")
+
+
 def terminal(summary: dict[str, Any]) -> str:
     """The summary as plain lines: per corpus the pooled scores, and the mean and standard deviation over the folds."""
     names = {name: named(name, corpus) for name, corpus in summary["corpora"].items()}
     width = max(map(len, names.values()), default=0)
     lines = []
     for name, corpus in summary["corpora"].items():
-        pooled, mean, sd = corpus["pooled"], corpus["fold_mean"], corpus["fold_sd"]
+        mean, sd = corpus["fold_mean"], corpus["fold_sd"]
         done = folds_done(corpus["folds_completed"], corpus["folds_total"])
-        lines.append(
-            f"{names[name]:<{width}}  WAR {percent(pooled['war'])}  UAR {percent(pooled['uar'])}  pooled over {done}"
-        )
+        scores = "  ".join(f"{score.upper()} {_with_interval(corpus, score)}" for score in ("war", "uar"))
+        over = corpus["interval"]
+        if any(over[score] for score in ("war", "uar")):
+            done += f", [95 % interval over {over['n_clusters']} {over['over']}]"
+        lines.append(f"{names[name]:<{width}}  {scores}  pooled over {done}")
         if corpus["folds_completed"]:
             over = f"WAR {spread(mean['war'], sd['war'])}  UAR {spread(mean['uar'], sd['uar'])}  mean ± sd of the folds"
             lines.append(f"{'':<{width}}  {over}")

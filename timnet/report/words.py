@@ -28,10 +28,10 @@ NOT_SHARED = {
     "session": "the numbers are about other sessions",
 }
 SHARED = {
-    "speaker": "the network may know the voice, so expect less from strangers",
-    "sentence": "the network may know the words, so expect less from other texts",
-    "recording": "a network that only remembers recognises these",
-    "session": "the network may know the room and the people",
+    "speaker": "the model may know the voice, so expect less from strangers",
+    "sentence": "the model may know the words, so expect less from other texts",
+    "recording": "a model that only remembers recognises these",
+    "session": "the model may know the room and the people",
 }
 
 

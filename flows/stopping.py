@@ -1,0 +1,51 @@
+"""What Ctrl-C and SIGTERM do to a command, from its first line to its last. Imports nothing that takes time."""
+
+import os
+import signal
+from typing import Any
+
+INTERRUPTED, TERMINATED = 130, 143
+SAID = "timnet: interrupted. The same command goes on from what was finished."
+
+_heard: list[int] = []
+
+
+def leave_at_once() -> None:
+    """From here on a signal ends the process then and there: no flow has begun, or it is over."""
+    _listen(_leave)
+
+
+def stop_the_flow() -> None:
+    """From here on a signal ends the flow, which closes what it has opened, and a third one does not wait for that."""
+    _listen(_interrupt)
+
+
+def status() -> int:
+    """The exit status of a command that was interrupted."""
+    return TERMINATED if _heard and _heard[0] == signal.SIGTERM else INTERRUPTED
+
+
+def _listen(handler: Any) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and a shell's & have it
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: Any) -> None:
+    _heard.append(number)
+    if len(_heard) == 1:
+        raise KeyboardInterrupt
+    if len(_heard) == 2:
+        _say("timnet: stopping; once more to leave without closing anything")
+    else:
+        _leave(number, _)
+
+
+def _leave(number: int, _: Any) -> None:
+    _heard.append(number)
+    _say(SAID)
+    os._exit(status())
+
+
+def _say(text: str) -> None:
+    os.write(2, f"{text}\n".encode())  # print is not for signal handlers

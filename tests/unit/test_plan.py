@@ -1,0 +1,105 @@
+"""What a run is called, and what the name stands for."""
+
+from dataclasses import replace
+
+import pytest
+
+from timnet.config import RECIPES, AblationSettings, FoldSettings, ModelSettings, RunSettings
+from timnet.errors import ConfigError
+from timnet.plan import check_claim, checked_ablation, plan, take_name
+from timnet.store import Store
+
+ONE, OTHER = {"DEMO": "1" * 16}, {"DEMO": "2" * 16}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path))
+
+
+def named(store, recordings, **settings):
+    return take_name(plan(RunSettings(store=store.uri, **settings)), recordings, store).run_id
+
+
+def reported(store, run_id):
+    store.write_json(f"runs/{run_id}/report/summary.json", {})
+
+
+def test_the_same_settings_have_the_same_name(store):
+    assert named(store, ONE) == named(store, ONE)
+    assert named(store, ONE) == named(store, ONE, max_parallel=3, checkpoint_every_epochs=1, data_root="/elsewhere")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"epochs": 3},
+        {"seeds": (1,)},
+        {"model": "svm"},
+        {"threads_per_fold": 2},
+        {"gpus_per_fold": 0.5},
+        {"skip_bad": True},
+    ],
+)
+def test_settings_that_change_results_have_another_name_and_refuse_a_given_one(store, other):
+    assert named(store, ONE, **other) != named(store, ONE)
+    named(store, ONE, run_id="mine")
+    with pytest.raises(ConfigError, match=r"--run-id mine is taken by a run with other settings \("):
+        check_claim(plan(RunSettings(store=store.uri, run_id="mine", **other)), store)
+
+
+def test_how_large_a_share_of_a_gpu_is_changes_no_result(store):
+    assert named(store, ONE, gpus_per_fold=0.5) == named(store, ONE, gpus_per_fold=1)
+
+
+def test_a_report_of_other_recordings_keeps_its_name(store):
+    first = named(store, ONE)
+    reported(store, first)
+    second = named(store, OTHER)
+    assert second.startswith(f"{first}-")
+    reported(store, second)
+    assert (named(store, ONE), named(store, OTHER)) == (first, second)
+
+
+def test_a_given_name_is_not_given_to_other_recordings(store):
+    named(store, ONE, run_id="mine")
+    reported(store, "mine")
+    assert named(store, ONE, run_id="mine") == "mine"
+    with pytest.raises(ConfigError, match=r"--run-id mine is taken by a run with other recordings of DEMO\. Use"):
+        named(store, OTHER, run_id="mine")
+
+
+def test_a_name_without_a_report_is_taken_over(store):
+    """As after recordings were mended that had stopped the run."""
+    assert named(store, ONE, run_id="mine") == named(store, OTHER, run_id="mine")
+    reported(store, "mine")
+    with pytest.raises(ConfigError, match="other recordings"):
+        named(store, ONE, run_id="mine")
+
+
+def test_a_split_table_counts_by_what_is_in_it(store, tmp_path):
+    """Not by its path: the same table elsewhere is the same run, another one under the old path is another."""
+    text = "utterance_id,part\na,train\nb,validation\nc,test\n"
+    for name in ("here.csv", "there.csv"):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "other.csv").write_text(text.replace("c,test", "d,test"))
+
+    def of(name):
+        return named(store, ONE, protocol="table", split_table=str(tmp_path / name))
+
+    assert of("here.csv") == of("there.csv") != of("other.csv")
+
+
+def test_an_ablation_with_one_more_model_keeps_the_runs_of_the_others(store):
+    few = checked_ablation(AblationSettings(store=store.uri, models="timnet,tcn"))
+    more = checked_ablation(AblationSettings(store=store.uri, models="timnet,tcn,svm"))
+    assert [one.run_id for one in few] == [one.run_id for one in more][:2]
+
+
+def test_what_computes_a_fold_is_part_of_its_key():
+    """Sums of floats come out otherwise with more threads and on a GPU; how often a fold is saved changes nothing."""
+    model = ModelSettings("timnet", 63, 39, 4)
+    fold = FoldSettings(model, RECIPES["demo"], "last", seed=1, fold=1)
+    assert replace(fold, threads=2).that_train() != fold.that_train() != replace(fold, on_gpu=True).that_train()
+    assert replace(fold, checkpoint_every_epochs=3).that_train() == fold.that_train()
+    assert replace(fold, recipe=replace(fold.recipe, name="other")).that_train() == fold.that_train()
