@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
 from prefect import flow
 
+from flows.command import located
 from flows.cv import timnet_cv
 from tasks.cluster import cluster
 from timnet.config import AblationSettings
@@ -35,6 +36,7 @@ def timnet_ablation(settings: AblationSettings = AblationSettings()) -> dict[str
 
     Raises where a fold failed: its run's report names it, and the same command goes on from what was finished.
     """
+    settings = located(settings)
     each = checked_ablation(settings)
     with cluster(settings.ray_address):  # one for all of them
         for of_model in each:

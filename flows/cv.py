@@ -14,7 +14,7 @@ if __name__ == "__main__":
     from timnet.config import RunSettings
     from timnet.plan import checked
 
-    SETTINGS, API = command_line("flows.cv", __doc__, sys.argv[1:], RunSettings, lambda given: checked(given, "cv"))
+    SETTINGS, API = command_line("flows.cv", __doc__, sys.argv[1:], RunSettings, checked)
 
 from prefect import flow
 
@@ -32,7 +32,7 @@ def timnet_cv(settings: RunSettings = RunSettings()) -> "dict[str, Any] | State"
 
     Finishes as Failed, with the report made, if a fold failed for good.
     """
-    return finish(run(settings, "cv"))
+    return finish(run(settings))
 
 
 if __name__ == "__main__":

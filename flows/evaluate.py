@@ -13,9 +13,7 @@ if __name__ == "__main__":
     from timnet.config import EvaluateSettings
     from timnet.plan import checked
 
-    SETTINGS, API = command_line(
-        "flows.evaluate", __doc__, sys.argv[1:], EvaluateSettings, lambda given: checked(given, "evaluate")
-    )
+    SETTINGS, API = command_line("flows.evaluate", __doc__, sys.argv[1:], EvaluateSettings, checked)
 
 from prefect import flow
 
@@ -33,7 +31,7 @@ def timnet_evaluate(settings: EvaluateSettings) -> "dict[str, Any] | State":
 
     Finishes as Failed, with the report made, if a fold failed for good.
     """
-    return finish(run(settings, "evaluate"))
+    return finish(run(settings))
 
 
 if __name__ == "__main__":

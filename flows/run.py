@@ -1,6 +1,7 @@
 """The body that the flows share: corpora in, cross-validated results and a report out."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -9,15 +10,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.command import located
 from tasks.context import RunContext
-from tasks.facts import CorpusRun, run_facts
-from tasks.features import extract, scan, split
+from tasks.facts import CorpusRun, Part, run_facts
+from tasks.features import Scanned, extract, join, scan, split
 from tasks.jobs import FoldJob, Jobs, fold_jobs
 from tasks.progress import Reporter
 from tasks.report import make_report
 from tasks.shards import load_features
 from tasks.training import train_fold
 from timnet import report
-from timnet.config import EvaluateSettings, RunSettings, Settings
+from timnet.config import CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
 from timnet.errors import TimnetError
 from timnet.plan import CorpusPlan, Plan, check_claim, plan, take_name
 from timnet.store import DONE
@@ -30,27 +31,26 @@ def run_name() -> str:
     """
     from prefect.runtime import flow_run
 
-    settings = flow_run.parameters["settings"]
-    model, kind = (EvaluateSettings, "evaluate") if flow_run.flow_name == "timnet-evaluate" else (RunSettings, "cv")
-    known = located(model.model_validate(settings))
+    kinds = {f"timnet-{model.kind}": model for model in (RunSettings, EvaluateSettings, CrossCorpusSettings)}
+    known = located(kinds[str(flow_run.flow_name)].model_validate(flow_run.parameters["settings"]))
     try:
-        return known.run_id or plan(known, kind).run_id
+        return known.run_id or plan(known).run_id
     except TimnetError:
-        return f"{kind}-refused"
+        return f"{known.kind}-refused"
 
 
-def run(settings: Settings, kind: str) -> dict[str, Any]:
+def run(settings: Settings) -> dict[str, Any]:
     """Run everything that is missing and report; returns the summary, in which failed folds are named.
 
     Raises ConfigError, CorpusError or SplitError where nothing can be trained.
     """
     settings = located(settings)
-    planned = plan(settings, kind)
+    planned = plan(settings)
     with Reporter() as reporter, RunContext(settings, planned.run_id, reporter) as context:
         started = time.perf_counter()
         check_claim(planned, context.store)
         reporter.say(f"Run {planned.run_id}  ({planned.protocol.name}: {planned.protocol.description})")
-        runs = [_prepare(corpus, planned, context) for corpus in planned.corpora]
+        runs = _prepared(planned, context)
         planned = _named(planned, runs, context)
         jobs = [job for corpus in runs for job in corpus.jobs]
         missing = [job for job in jobs if not context.store.is_done(job.folder)]
@@ -68,7 +68,7 @@ def run(settings: Settings, kind: str) -> dict[str, Any]:
             reporter.say("The report is there already and is not made again")
             summary = context.store.read_json(f"{folder}/report/summary.json")
         else:
-            facts = run_facts(planned, kind, runs, {job.folder for job in missing}, errors, context)
+            facts = run_facts(planned, runs, {job.folder for job in missing}, errors, context)
             context.store.write_json(f"{folder}/run.json", facts)
             summary = make_report(planned.run_id, context)
             if not errors:
@@ -96,9 +96,23 @@ def _made_of(context: RunContext, folder: str) -> list[str]:
     return [fold["path"] for corpus in corpora for seed in corpus["seeds"].values() for fold in seed["folds"]]
 
 
-def _prepare(corpus: CorpusPlan, planned: Plan, context: RunContext) -> CorpusRun:
+def _prepared(planned: Plan, context: RunContext) -> list[CorpusRun]:
+    """Scan every corpus and cut it into folds; corpora that are crossed become one before that."""
+    scanned = [scan(corpus.corpus.name, corpus, context) for corpus in planned.corpora]
+    parts = [Part(*pair, pair[1].columns.utterance_id) for pair in zip(planned.corpora, scanned, strict=True)]
+    if planned.joint is None:
+        return [_cut(part.planned, part.scanned, [part], planned, context) for part in parts]
+    joined = join(scanned, planned.joint.corpus, context)
+    ids = [utterance.partition("/") for utterance in joined.columns.utterance_id]
+    parts = [
+        replace(part, utterance_ids=tuple(own for corpus, _, own in ids if corpus == part.planned.corpus.name))
+        for part in parts
+    ]
+    return [_cut(planned.joint, joined, parts, planned, context)]
+
+
+def _cut(corpus: CorpusPlan, scanned: Scanned, parts: list[Part], planned: Plan, context: RunContext) -> CorpusRun:
     name = corpus.corpus.name
-    scanned = scan(name, corpus, context)
     folders: dict[int, str] = {}
     jobs: list[FoldJob] = []
     for seed in corpus.seeds:
@@ -109,7 +123,11 @@ def _prepare(corpus: CorpusPlan, planned: Plan, context: RunContext) -> CorpusRu
                 f"{name}: {len(folds)} folds instead of {wanted}, which is as many as {planned.protocol.name} can make"
             )
         jobs += fold_jobs(corpus, scanned, planned, seed, folds)
-    return CorpusRun(corpus, scanned, folders, jobs)
+    return CorpusRun(corpus, scanned, parts, folders, jobs)
+
+
+def extracted(part: Part, planned: Plan, context: RunContext) -> str:
+    return extract(part.planned.corpus.name, part.planned, part.scanned, planned.profile, context)
 
 
 def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context: RunContext) -> dict[str, str]:
@@ -120,13 +138,12 @@ def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context
     for corpus in runs:
         name = corpus.planned.corpus.name
         if name in names:
-            folder = extract(name, corpus.planned, corpus.scanned, planned.profile, context)
-            load = load_features.options(name=f"load {name}")
-            features[name] = load.remote(context.store, folder, corpus.scanned.columns.utterance_id)
+            parts = [(extracted(part, planned, context), part.utterance_ids) for part in corpus.parts]
+            features[name] = load_features.options(name=f"load {name}").remote(context.store, parts)
     # Not before: trainers hold their CPUs, and on a machine that is all trainers nothing would extract.
     pool.warm_up(len(missing))
     jobs = Jobs(missing, features)
-    verb = "Training" if isinstance(planned.settings, RunSettings) else "Evaluating"
+    verb = "Evaluating" if isinstance(planned.settings, EvaluateSettings) else "Training"
     context.reporter.say(f"{verb} {len(missing)} folds, {min(pool.size, len(missing))} at a time")
     context.reporter.expect(len(missing), sum(job.epochs for job in missing))
     errors: dict[str, str] = {}

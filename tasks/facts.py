@@ -13,8 +13,8 @@ import ray
 from tasks.context import RunContext
 from tasks.features import Scanned, features_folder
 from tasks.jobs import FoldJob
-from timnet import __version__, models
-from timnet.config import Recipe, RunSettings
+from timnet import __version__, cross_corpus, models
+from timnet.config import EvaluateSettings, Recipe
 from timnet.plan import CorpusPlan, Plan
 
 VERSIONS_SHOWN = (
@@ -31,26 +31,36 @@ VERSIONS_SHOWN = (
 )
 
 
+@dataclass(frozen=True)
+class Part:
+    """Where features of a corpus's recordings come from: the corpus itself, or one of those that are joined in it."""
+
+    planned: CorpusPlan
+    scanned: Scanned
+    utterance_ids: tuple[str, ...]  # as the part names them
+
+
 @dataclass
 class CorpusRun:
     """One corpus on its way through a run."""
 
     planned: CorpusPlan
     scanned: Scanned
+    parts: list[Part]  # in the order of the corpus's utterances
     splits: dict[int, str]  # seed -> folder
     jobs: list[FoldJob]
 
 
 def run_facts(
-    planned: Plan, kind: str, runs: list[CorpusRun], trained: set[str], errors: dict[str, str], context: RunContext
+    planned: Plan, runs: list[CorpusRun], trained: set[str], errors: dict[str, str], context: RunContext
 ) -> dict[str, Any]:
     """What the run is made of, as run.json: all that the report needs besides the folders that it names."""
     recipes = {corpus.planned.corpus.name: corpus.planned.recipe for corpus in runs}
     model = models.get(planned.settings.model)
-    trains = isinstance(planned.settings, RunSettings)
+    trains = not isinstance(planned.settings, EvaluateSettings)
     return {
         "run_id": planned.run_id,
-        "kind": kind,
+        "kind": planned.settings.kind,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "settings": planned.settings.model_dump(mode="json"),
         "versions": {
@@ -110,9 +120,12 @@ def _corpus_facts(
         "duration_s": sum(scanned.table["duration_s"].to_pylist()),
         "signal_length": scanned.signal_length,
         "manifest": scanned.folder,
-        "features": features_folder(scanned, planned.profile),
+        "features": [features_folder(part.scanned, planned.profile) for part in corpus.parts],
         "problems": [asdict(problem) for problem in scanned.problems],
         "notes": list(scanned.notes),
+        "sources": None
+        if planned.joint is None
+        else cross_corpus.sources(scanned.columns),  # what each fold trained on
         "seeds": seeds,
     }
 

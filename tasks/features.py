@@ -9,10 +9,10 @@ from prefect.cache_policies import NO_CACHE
 from tasks import shards
 from tasks.context import RunContext
 from tasks.waiting import wait_all
-from timnet import audit, fold_tables, splits, tables
+from timnet import audit, cross_corpus, fold_tables, splits, tables
 from timnet.config import identity
 from timnet.corpora import demo, folder, manifest
-from timnet.corpora.base import Problem
+from timnet.corpora.base import Corpus, Problem
 from timnet.features import FeatureProfile, feature_key, n_frames
 from timnet.plan import CorpusPlan
 from timnet.splits import Columns, Fold, Protocol
@@ -101,15 +101,37 @@ def split(
             scanned.columns, store.read_table(f"{target}/folds.parquet", tables.FOLDS)
         )
     if given is None:
-        folds = splits.split(protocol.name, scanned.columns, n_folds, seed)
+        folds = splits.split(protocol, scanned.columns, n_folds, seed)
     else:
-        folds = splits.check(fold_tables.from_table(scanned.columns, given), "table", scanned.columns)
+        folds = splits.check(fold_tables.from_table(scanned.columns, given), protocol, scanned.columns)
     audited = audit.audit(protocol, scanned.columns, scanned.table, folds)
     table = fold_tables.to_table(scanned.columns, folds)
     store.write_table(f"{target}/folds.parquet", table, tables.FOLDS)
     store.write_json(f"{target}/audit.json", audited)
     store.mark_done(target, {"n_folds": len(folds)})
     return target, fold_tables.from_table(scanned.columns, table)
+
+
+@task(name="join", task_run_name="join corpora", cache_policy=NO_CACHE, persist_result=False)
+def join(scanned: list[Scanned], corpus: Corpus, context: RunContext) -> Scanned:
+    """Several corpora as one: the utterances of the emotions that all of them have."""
+    table = cross_corpus.joint([(one.columns.corpus, one.table) for one in scanned], corpus.labels)
+    store, key = context.store, manifest.manifest_key(table)
+    target = f"manifests/{corpus.name}/{key}"
+    problems = tuple(problem for one in scanned for problem in one.problems)
+    counted = {one.columns.corpus: (one.table.num_rows, 0) for one in scanned}
+    for utterance in table["utterance_id"].to_pylist():
+        name = cross_corpus.corpus_of(utterance)
+        counted[name] = (counted[name][0], counted[name][1] + 1)
+    notes = [f"{name}: {n} of {of} recordings, those of the shared emotions." for name, (of, n) in counted.items()]
+    notes += [f"{one.columns.corpus}: {note}" for one in scanned for note in one.notes]
+    if not store.is_done(target):
+        store.write_table(f"{target}/manifest.parquet", table, tables.MANIFEST)
+        store.write_json(f"{target}/problems.json", [asdict(problem) for problem in problems])
+        store.mark_done(target, {"key": key, "n_utterances": table.num_rows, "notes": notes})
+    context.reporter.say(f"{corpus.name}: {table.num_rows} utterances of {', '.join(corpus.labels)}")
+    columns = Columns.of(corpus.name, corpus.labels, table)
+    return Scanned(target, table, key, columns, scanned[0].signal_length, problems, tuple(notes))
 
 
 def features_folder(scanned: Scanned, profile: FeatureProfile) -> str:

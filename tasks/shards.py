@@ -79,23 +79,35 @@ def extract_shard(
 
 
 @ray.remote(num_cpus=0)  # waits for the store more than it works, and has to run beside trainers that hold every CPU
-def load_features(store: Store, folder: str, utterance_ids: Sequence[str]) -> np.ndarray:
-    """All features of a corpus as one (n_utterances, n_frames, n_coefficients) float32 array, in the order asked for.
+def load_features(store: Store, parts: Sequence[tuple[str, Sequence[str]]]) -> np.ndarray:
+    """The features of (folder, utterance_ids) parts, one after the other and in the order asked for.
 
-    Runs as a task so that the array goes from the store into Ray's object store without passing through the driver.
+    One float32 array (n_utterances, n_frames, n_coefficients); utterances that are not asked for are left out. Runs as a
+    task so that the array goes from the store into Ray's object store without passing through the driver.
     """
-    facts = store.done(folder)
+    shapes = {(facts["n_frames"], facts["n_coefficients"]) for facts in (store.done(folder) for folder, _ in parts)}
+    (shape,) = shapes  # one signal length and one profile for all
+    result = np.empty((sum(len(ids) for _, ids in parts), *shape), np.float32)
+    start = 0
+    for folder, utterance_ids in parts:
+        _fill(result[start : start + len(utterance_ids)], store, folder, utterance_ids)
+        start += len(utterance_ids)
+    return result
+
+
+def _fill(result: np.ndarray, store: Store, folder: str, utterance_ids: Sequence[str]) -> None:
     row = {utterance: i for i, utterance in enumerate(utterance_ids)}
-    shape = (facts["n_frames"], facts["n_coefficients"])
-    schema = tables.features_schema(*shape)
-    result = np.empty((len(row), *shape), np.float32)
     found = np.zeros(len(row), bool)
-    for number in range(facts["n_shards"]):
-        table = store.read_table(f"{shard_folder(folder, number)}/{FEATURES_FILE}", schema)
-        rows = [row[utterance] for utterance in table["utterance_id"].to_pylist()]
-        values = table["features"].combine_chunks().flatten().to_numpy()
-        result[rows] = values.reshape(len(rows), *shape)
-        found[rows] = True
+    for number in range(store.done(folder)["n_shards"]):
+        path = f"{shard_folder(folder, number)}/{FEATURES_FILE}"
+        table = store.read_table(path, tables.features_schema(*result.shape[1:]))
+        wanted = [
+            (i, row[utterance]) for i, utterance in enumerate(table["utterance_id"].to_pylist()) if utterance in row
+        ]
+        if wanted:
+            taken, rows = (list(numbers) for numbers in zip(*wanted, strict=True))
+            values = table["features"].combine_chunks().flatten().to_numpy()
+            result[rows] = values.reshape(-1, *result.shape[1:])[taken]
+            found[rows] = True
     if not found.all():
         raise StoreError(f"{store.at(folder)} lacks {int((~found).sum())} utterances. Delete it and run again.")
-    return result

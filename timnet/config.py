@@ -120,8 +120,13 @@ def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]  # what numpy and scikit-learn take
 
 
+Seeds = Annotated[
+    Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)] | None, BeforeValidator(_listed)
+]
+
+
 class CommonSettings(BaseModel):
-    """The options that every flow over folds has: parameters of the flow, options of the command, keys of a config file.
+    """The options that every flow over recordings has: parameters of the flow, options of the command, keys of a file.
 
     None means: worked out when the run starts, as the description says. `timnet.plan` does so and checks the names.
     """
@@ -151,17 +156,9 @@ class CommonSettings(BaseModel):
     store: str = Field(
         "timnet-store", min_length=1, description="folder or URI (s3://bucket/prefix) for everything that is computed"
     )
-    seeds: Annotated[
-        Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_each_once)] | None, BeforeValidator(_listed)
-    ] = Field(
+    seeds: Seeds = Field(
         None,
         description="seeds, separated by commas, each a whole cross-validation [default: the corpus's published one]",
-    )
-    folds: int | None = Field(None, ge=2, description="folds of the cross-validation [default: 10; DEMO: 5]")
-    protocol: str = Field("speaker-independent", description="how the corpus is cut into folds")
-    split_table: str | None = Field(
-        None,
-        description="CSV or Parquet with utterance_id, part (train, validation, test) and fold, for --protocol table",
     )
     features: str = Field("soxr_hq", description="feature profile")
     signal_length: int | None = Field(
@@ -183,6 +180,17 @@ class CommonSettings(BaseModel):
     )
 
 
+class FoldOptions(BaseModel):
+    """How each corpus is cut into folds."""
+
+    folds: int | None = Field(None, ge=2, description="folds of the cross-validation [default: 10; DEMO: 5]")
+    protocol: str = Field("speaker-independent", description="how the corpus is cut into folds")
+    split_table: str | None = Field(
+        None,
+        description="CSV or Parquet with utterance_id, part (train, validation, test) and fold, for --protocol table",
+    )
+
+
 class TrainSettings(CommonSettings):
     """The options of everything that trains."""
 
@@ -191,13 +199,15 @@ class TrainSettings(CommonSettings):
     checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
 
 
-class RunSettings(TrainSettings):
+class RunSettings(FoldOptions, TrainSettings):
     """Every option of a cross-validation."""
 
     model: str = Field("timnet", description="model")
 
+    kind: ClassVar[str] = "cv"
 
-class AblationSettings(TrainSettings):
+
+class AblationSettings(FoldOptions, TrainSettings):
     """Every option of an ablation: the same cross-validation with one model after the other."""
 
     models: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=2)] = Field(
@@ -211,7 +221,7 @@ class AblationSettings(TrainSettings):
         return RunSettings(**given | {"model": model, "run_id": f"{run_id}-{model}"})
 
 
-class EvaluateSettings(CommonSettings):
+class EvaluateSettings(FoldOptions, CommonSettings):
     """Every option of a run that evaluates given weights of TIM-Net; protocol and features are the published ones."""
 
     weights: str = Field(
@@ -221,13 +231,37 @@ class EvaluateSettings(CommonSettings):
     protocol: str = Field("published", description="how the corpus is cut into folds")
     features: str = Field("published", description="feature profile")
 
+    kind: ClassVar[str] = "evaluate"
     epochs: ClassVar[None] = None
     model: ClassVar[str] = "timnet"
     recipe: ClassVar[str] = "published"
     checkpoint_every_epochs: ClassVar[int] = 1
 
 
-Settings = RunSettings | EvaluateSettings
+class CrossCorpusSettings(TrainSettings):
+    """Every option of training on one corpus and testing on the others, over the emotions that all of them have.
+
+    The defaults are the published setting: five corpora, which share five emotions, and 100 000 samples.
+    """
+
+    corpora: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=2)] = Field(
+        ("CASIA", "EMODB", "EMOVO", "RAVDESS", "SAVEE"),
+        description="corpora, separated by commas: each is trained on once a seed, and all the others are tested; the six "
+        "published ones, or the names of your own folders or tables of recordings in the data root",
+    )
+    seeds: Seeds = Field(None, description="seeds, separated by commas, each a training on every corpus [default: 46]")
+    signal_length: int | None = Field(
+        100_000, ge=4096, description="samples at 22 050 Hz that recordings are padded or cut to"
+    )
+    model: str = Field("timnet", description="model")
+
+    kind: ClassVar[str] = "cross-corpus"
+    folds: ClassVar[None] = None
+    protocol: ClassVar[str] = "cross-corpus"
+    split_table: ClassVar[None] = None
+
+
+Settings = RunSettings | EvaluateSettings | CrossCorpusSettings
 
 # What does not change a result, and so is no part of a run's identity.
 WITHOUT_EFFECT = frozenset(

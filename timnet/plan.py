@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from timnet import corpora, fold_tables, models, splits
+from timnet import corpora, cross_corpus, fold_tables, models, splits
 from timnet.config import (
     MAX_RUN_ID,
     RECIPES,
     WITHOUT_EFFECT,
     AblationSettings,
+    CrossCorpusSettings,
     EvaluateSettings,
     Recipe,
     RunSettings,
@@ -48,11 +49,13 @@ class Plan:
     corpora: tuple[CorpusPlan, ...]
     protocol: Protocol
     profile: FeatureProfile
+    joint: CorpusPlan | None = None  # all corpora as one, where a model is trained on one and tested on others
 
 
-def plan(settings: Settings, kind: str = "cv") -> Plan:
+def plan(settings: Settings) -> Plan:
     """Resolve every name; raises ConfigError or CorpusError before anything is started or written."""
-    protocol = splits.get(settings.protocol)
+    crosses = isinstance(settings, CrossCorpusSettings)
+    protocol = cross_corpus.PROTOCOL if crosses else splits.get(settings.protocol)
     if (settings.split_table is None) == (protocol.name == "table"):
         raise ConfigError(
             f"--protocol table and --split-table FILE go together; received --protocol {protocol.name} and "
@@ -72,9 +75,16 @@ def plan(settings: Settings, kind: str = "cv") -> Plan:
         planned.append(CorpusPlan(corpus, source, seeds, n_folds, chosen.with_epochs(settings.epochs)))
     if isinstance(settings, EvaluateSettings):
         planned = [replace(corpus, weights=_weights(settings.weights, corpus, planned)) for corpus in planned]
-    claim = _claim(settings, kind, planned)
-    run_id = settings.run_id or f"{kind}-{identity(claim)[:10]}"
-    return Plan(settings, run_id, claim, tuple(planned), protocol, profile)
+    joint = _joint(planned, settings, recipe) if crosses else None
+    claim = _claim(settings, planned)
+    run_id = settings.run_id or f"{settings.kind}-{identity(claim)[:10]}"
+    return Plan(settings, run_id, claim, tuple(planned), protocol, profile, joint)
+
+
+def _joint(planned: list[CorpusPlan], settings: Settings, recipe: Recipe | None) -> CorpusPlan:
+    corpus = cross_corpus.card([one.corpus for one in planned])
+    chosen = (recipe or RECIPES[corpus.recipe]).with_epochs(settings.epochs)
+    return CorpusPlan(corpus, planned[0].source, settings.seeds or (FALLBACK_SEED,), corpus.n_folds, chosen)
 
 
 def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict[int, list[str]]:
@@ -87,9 +97,9 @@ def _weights(folder: str, corpus: CorpusPlan, planned: list[CorpusPlan]) -> dict
     return found
 
 
-def _claim(settings: Settings, kind: str, planned: list[CorpusPlan]) -> dict[str, Any]:
+def _claim(settings: Settings, planned: list[CorpusPlan]) -> dict[str, Any]:
     """The settings that can change a result; of files that they name, what is in them counts, not where they lie."""
-    claim: dict[str, Any] = {"kind": kind, **settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))}
+    claim: dict[str, Any] = {"kind": settings.kind, **settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))}
     claim["on_gpu"] = settings.gpus_per_fold > 0  # how large the share is changes nothing
     if settings.split_table is not None:
         claim["split_table"] = identity(fold_tables.read_user_table(settings.split_table).to_pylist())
@@ -106,9 +116,9 @@ def settings_path(run_id: str) -> str:
     return f"runs/{run_id}/settings.json"
 
 
-def checked(settings: Settings, kind: str) -> Plan:
+def checked(settings: Settings) -> Plan:
     """A plan whose name is free or its own; raises what `plan` and `check_claim` raise, before anything is written."""
-    planned = plan(settings, kind)
+    planned = plan(settings)
     check_claim(planned, Store(settings.store))
     return planned
 
@@ -128,7 +138,7 @@ def checked_ablation(settings: AblationSettings) -> list[RunSettings]:
         )
     each = [settings.of(model, run_id) for model in settings.models]
     for of_model in each:
-        checked(of_model, "cv")
+        checked(of_model)
     return each
 
 

@@ -72,29 +72,30 @@ class Protocol:
     uses_folds: bool = True  # False: the corpus itself says how many there are
 
 
-def split(protocol: str, columns: Columns, n_folds: int, seed: int) -> list[Fold]:
+def split(protocol: "str | Protocol", columns: Columns, n_folds: int, seed: int) -> list[Fold]:
     """The folds of a protocol; raises SplitError where the corpus cannot be cut that way.
 
     Grouped protocols make at most as many folds as there are groups, so the result may be shorter than `n_folds`.
     """
-    return check(get(protocol).make(columns, n_folds, seed), protocol, columns)
+    row = get(protocol) if isinstance(protocol, str) else protocol
+    return check(row.make(columns, n_folds, seed), row, columns)
 
 
-def check(folds: list[Fold], protocol: str, columns: Columns) -> list[Fold]:
+def check(folds: list[Fold], protocol: Protocol, columns: Columns) -> list[Fold]:
     """The folds themselves if a network can be trained, tested and where needed validated on every one of them."""
-    needed = ("train", "test", "validation") if get(protocol).selection == "validation" else ("train", "test")
+    needed = ("train", "test", "validation") if protocol.selection == "validation" else ("train", "test")
     for number, fold in enumerate(folds, start=1):
         parts = dict(zip(PARTS, fold, strict=True))
         for part in needed:
             if len(parts[part]) == 0:
                 raise SplitError(
-                    f"The protocol {protocol} leaves the {part} part of fold {number} of {columns.corpus} empty: "
+                    f"The protocol {protocol.name} leaves the {part} part of fold {number} of {columns.corpus} empty: "
                     f"{len(columns)} utterances, {len(folds)} folds. Use fewer --folds or another --protocol."
                 )
         absent = sorted(set(range(len(columns.labels))) - set(columns.classes[parts["train"]].tolist()))
         if absent:
             raise SplitError(
-                f"The protocol {protocol} leaves no utterance of {', '.join(columns.labels[i] for i in absent)} in the "
+                f"The protocol {protocol.name} leaves no utterance of {', '.join(columns.labels[i] for i in absent)} in the "
                 f"train part of fold {number} of {columns.corpus}. Use other --folds or another --protocol."
             )
     return folds
@@ -168,6 +169,24 @@ def _validation_of_groups(rest: np.ndarray, groups: np.ndarray, seed: int) -> tu
     n_parts = min(VALIDATION_PARTS, len(np.unique(groups[rest])))
     train, validation = next(GroupKFold(n_parts, shuffle=True, random_state=seed).split(rest, groups=groups[rest]))
     return rest[train], rest[validation]
+
+
+def hold_out(columns: Columns, rows: np.ndarray, seed: int, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut validation data out of rows that train: speakers where the corpus names two or more, else utterances.
+
+    Of about a ninth of them. Raises SplitError where an emotion has fewer than two utterances.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    inner = _inner_seed(seed, fold)
+    speakers = [columns.speaker[row] for row in rows]
+    if None not in speakers and len(set(speakers)) > 1:
+        return _validation_of_groups(rows, np.array(columns.speaker, dtype=str), inner)
+    parts = min(VALIDATION_PARTS, int(np.bincount(columns.classes[rows], minlength=len(columns.labels)).min()))
+    _enough_left(columns, "cross-corpus", parts, "utterances of the rarest emotion")
+    kept = StratifiedKFold(parts, shuffle=True, random_state=inner)
+    train, validation = next(kept.split(rows, columns.classes[rows]))
+    return rows[train], rows[validation]
 
 
 def _speaker_and_sentence(columns: Columns, n_folds: int, seed: int) -> list[Fold]:

@@ -102,7 +102,12 @@ def test_a_run_name_belongs_to_its_settings(finished, command, recordings):
 
 
 @pytest.mark.parametrize(
-    ("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+    ("how", "status"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_numbers(
     how, status, finished, command, recordings, tmp_path
@@ -127,21 +132,24 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_numbers(
     until(lambda: not running.left(), 90)  # after kill -9 Ray's own agents need up to a minute to notice
 
 
-def test_a_fold_that_fails_is_named_and_the_others_are_reported(finished, command, recordings, tmp_path):
-    broken = sorted(path.parent.name for path in finished[0].glob("trained/TINY/*/_DONE.json"))[0]
-    folder = tmp_path / "trained/TINY" / broken
-    folder.mkdir(parents=True)
-    (folder / "predictions.parquet").mkdir()  # where a file has to be written
-    done = command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS, status=1)
+def test_a_fold_that_fails_is_named_and_the_others_are_reported(command, recordings, tmp_path):
+    arguments = ("--data-root", str(recordings), *SETTINGS, "--model", "svm", "--store")
+    command.run(*arguments, str(tmp_path / "undisturbed"))
+    broken = sorted(path.parent.name for path in tmp_path.glob("undisturbed/trained/TINY/*/_DONE.json"))[0]
+    store = tmp_path / "store"
+    folder = store / "trained/TINY" / broken / "predictions.parquet"
+    folder.mkdir(parents=True)  # where a file has to be written
+    done = command.run(*arguments, str(store), status=1)
     assert "1 of 3 folds failed: TINY seed 7 fold" in done.stderr
-    summary = json.loads((tmp_path / "runs/first/report/summary.json").read_text())
+    assert "Traceback" not in done.stderr
+    summary = json.loads((store / "runs/first/report/summary.json").read_text())
     states = [fold["state"] for fold in summary["corpora"]["TINY"]["folds"]]
     assert sorted(states) == ["completed", "completed", "failed"]
-    assert "predictions.parquet: Is a directory" in (tmp_path / "runs/first/report/index.html").read_text()
-    assert not (tmp_path / "runs/first/_DONE.json").exists()
-    (folder / "predictions.parquet").rmdir()
-    command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
-    assert predictions(tmp_path).equals(predictions(finished[0]))
+    assert "predictions.parquet: Is a directory" in (store / "runs/first/report/index.html").read_text()
+    assert not (store / "runs/first/_DONE.json").exists()
+    folder.rmdir()
+    command.run(*arguments, str(store))
+    assert predictions(store).equals(predictions(tmp_path / "undisturbed"))
 
 
 def test_what_was_cut_off_is_made_again(finished, command, recordings, tmp_path):

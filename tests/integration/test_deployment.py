@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tiny import until
 
-from timnet.config import EvaluateSettings, RunSettings
+from timnet.config import AblationSettings, CrossCorpusSettings, EvaluateSettings, RunSettings
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
@@ -25,6 +25,8 @@ DEPLOYMENTS = {
     "timnet-cv/one-corpus": RunSettings,
     "timnet-cv/demo": RunSettings,
     "timnet-evaluate/published-weights": EvaluateSettings,
+    "timnet-cross-corpus/published-pairs": CrossCorpusSettings,
+    "timnet-ablation/published-models": AblationSettings,
 }
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 

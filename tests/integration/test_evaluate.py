@@ -19,7 +19,7 @@ def weights(finished, tmp_path_factory):
     store, _ = finished
     run = json.loads((store / "runs/first/run.json").read_text())
     corpus = run["corpora"]["TINY"]
-    shape = Store(str(store)).done(corpus["features"])
+    shape = Store(str(store)).done(corpus["features"][0])
     settings = ModelSettings("timnet", shape["n_frames"], shape["n_coefficients"], len(EMOTIONS))
     folder = tmp_path_factory.mktemp("weights")
     for fold in corpus["seeds"]["7"]["folds"]:

@@ -16,6 +16,7 @@ from timnet import metrics
 from timnet.report import palette, text, words
 from timnet.report.figures import FIGURES, score_bar
 from timnet.report.gather import CorpusResult, FoldResult, RunResult
+from timnet.report.pairs import heat_map
 
 if TYPE_CHECKING:
     import jinja2
@@ -86,7 +87,8 @@ def _corpus(number: int, corpus: CorpusResult, summary: dict[str, Any]) -> dict[
         "confusions": words.confusions(summary),
         "n_seeds": len({fold.seed for fold in corpus.finished}),
         "figures": [{"figure": figure, "drawing": figure.draw(corpus)} for figure in FIGURES.values()],
-        "folds": [_fold(fold, scored) for fold, scored in zip(corpus.folds, summary["folds"], strict=True)],
+        "pairs": heat_map(corpus, summary["pairs"]) if "pairs" in summary else None,
+        "folds": [_fold(corpus, fold, scored) for fold, scored in zip(corpus.folds, summary["folds"], strict=True)],
         "with_speakers": bool(speakers),
         "cut": _cut(corpus),
         "lacking": _lacking(corpus),
@@ -142,10 +144,12 @@ def _confusion(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _fold(fold: FoldResult, scored: dict[str, Any]) -> dict[str, Any]:
+def _fold(corpus: CorpusResult, fold: FoldResult, scored: dict[str, Any]) -> dict[str, Any]:
     speakers = fold.audit["speakers"]["test"]
+    sources = corpus.facts.get("sources")
+    source = sources[fold.fold - 1] if sources else None
     shown = ", ".join(speakers[:8]) + (f" and {len(speakers) - 8} more" if len(speakers) > 8 else "")
-    return {**scored, "n_epochs": fold.history.num_rows, "parts": fold.audit["n"], "speakers": shown}
+    return {**scored, "n_epochs": fold.history.num_rows, "parts": fold.audit["n"], "speakers": shown, "source": source}
 
 
 def _cut(corpus: CorpusResult) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from timnet import metrics, tables
 from timnet.report import words
 from timnet.report.gather import CorpusResult, FoldResult, RunResult
+from timnet.report.pairs import pairs
 
 
 def summarise(run: RunResult) -> dict[str, Any]:
@@ -59,6 +60,8 @@ def _corpus(corpus: CorpusResult) -> dict[str, Any]:
         "confusion": {"labels": corpus.labels, "counts": corpus.matrix(corpus.finished).tolist()},
         "folds": [_fold(corpus, fold) for fold in corpus.folds],
     }
+    if (crossed := pairs(corpus)) is not None:
+        result["pairs"] = crossed
     return {**result, "warnings": words.corpus_warnings(corpus, result)}
 
 

@@ -6,6 +6,7 @@ Scores are fractions in every data structure; people are shown percent with two 
 import datetime
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -51,6 +52,10 @@ def own_warnings(summary: dict[str, Any], corpus: dict[str, Any]) -> list[str]:
 
 def spread(mean: float | None, sd: float | None) -> str:
     return percent(mean) if sd is None or mean is None else f"{100 * mean:.2f} ± {100 * sd:.2f} %"
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
+    return percent(value) + (f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else "")
 
 
 def markdown(summary: dict[str, Any]) -> str:
@@ -105,11 +110,6 @@ def table(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _with_interval(corpus: dict[str, Any], score: str) -> str:
-    ends = corpus["interval"][score]
-    return percent(corpus["pooled"][score]) + (f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else "")
-
-
 def terminal(summary: dict[str, Any]) -> str:
     """The summary as plain lines: per corpus the pooled scores, and the mean and standard deviation over the folds."""
     names = {name: named(name, corpus) for name, corpus in summary["corpora"].items()}
@@ -118,14 +118,24 @@ def terminal(summary: dict[str, Any]) -> str:
     for name, corpus in summary["corpora"].items():
         mean, sd = corpus["fold_mean"], corpus["fold_sd"]
         done = folds_done(corpus["folds_completed"], corpus["folds_total"])
-        scores = "  ".join(f"{score.upper()} {_with_interval(corpus, score)}" for score in ("war", "uar"))
-        over = corpus["interval"]
+        pooled, over = corpus["pooled"], corpus["interval"]
+        scores = "  ".join(f"{score.upper()} {with_interval(pooled[score], over[score])}" for score in ("war", "uar"))
         if any(over[score] for score in ("war", "uar")):
             done += f", [95 % interval over {over['n_clusters']} {over['over']}]"
         lines.append(f"{names[name]:<{width}}  {scores}  pooled over {done}")
         if corpus["folds_completed"]:
             over = f"WAR {spread(mean['war'], sd['war'])}  UAR {spread(mean['uar'], sd['uar'])}  mean ± sd of the folds"
             lines.append(f"{'':<{width}}  {over}")
+        if crossed := corpus.get("pairs"):
+            lines += [
+                f"{'':<{width}}  {row['source']} -> {row['target']}: WAR {percent(row['war'])}  UAR "
+                f"{with_interval(row['uar'], row['interval']['uar'])}"
+                for row in crossed["rows"]
+            ]
+            means = "  ".join(
+                f"{name.upper()} {spread(crossed['mean'][name], crossed['sd'][name])}" for name in ("war", "uar")
+            )
+            lines.append(f"{'':<{width}}  {means}  mean ± sd of {len(crossed['rows'])} pairs")
         lines += [f"{'':<{width}}  ! {warning}" for warning in own_warnings(summary, corpus)]
     lines += [f"! {warning}" for warning in summary["warnings"]]
     return "\n".join(lines)
