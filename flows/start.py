@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prefect import Flow
 
 COMPLETED, FAILED = 0, 1
+PATIENCE = 7  # waits of 2, 4, … 128 s for a Prefect server that is away; Prefect's own 5 give up after a minute
 
 
 def command_line(
@@ -86,6 +87,7 @@ def prefect_settings(api: LocalApi | None) -> Iterator[None]:
         settings.PREFECT_SERVER_ANALYTICS_ENABLED: False,
         settings.PREFECT_LOGGING_LEVEL: "WARNING",
         settings.PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW: "ignore",
+        settings.PREFECT_CLIENT_MAX_RETRIES: PATIENCE,
     }
     with contextlib.ExitStack() as stack:
         if api is not None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import ray
 
+import tasks
+import timnet
 from timnet.errors import ConfigError
 
 LOCAL = "local"
@@ -37,11 +39,12 @@ def cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    where: dict[str, Any] = (
-        {"address": LOCAL, "num_cpus": usable_cpus(), "include_dashboard": False}
-        if address in (None, LOCAL)
-        else {"address": address}
-    )
+    environment: dict[str, Any] = {"env_vars": _WORKER_ENVIRONMENT}
+    where: dict[str, Any] = {"address": address, "runtime_env": environment}
+    if address in (None, LOCAL):
+        where |= {"address": LOCAL, "num_cpus": usable_cpus(), "include_dashboard": False}
+    else:  # workers elsewhere run the code of this driver, whatever their image has
+        environment["py_modules"] = [os.path.dirname(str(package.__file__)) for package in (tasks, timnet)]
     _check_answers(address)
     # ray.init in a thread of its own, since a signal that broke into it would abort the process. The thread stays: what
     # Ray starts ends with it.
@@ -54,7 +57,7 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def _start(where: dict[str, Any]) -> None:
-    ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, runtime_env={"env_vars": _WORKER_ENVIRONMENT})
+    ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
 
 
 def _wait(started: Future, address: str | None) -> None:

@@ -201,7 +201,8 @@ class Store:
         files = {
             name: size
             for name, size in self._sizes(folder).items()
-            if name != DONE and name not in apart and not name.endswith(_PARTIAL)
+            # Markers of folders inside are made again by whoever makes those again, and may say more or less then.
+            if name.rpartition("/")[2] != DONE and name not in apart and not name.endswith(_PARTIAL)
         }
         self.write_json(f"{folder}/{DONE}", {"facts": dict(facts), "files": files})
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +50,25 @@ def nodes():
     cluster.wait_for_nodes()
     yield cluster, workers
     cluster.shutdown()
+
+
+def test_the_code_of_the_driver_goes_to_the_nodes(nodes):
+    """Not that of the image, nor that of the folder where the cluster was started."""
+    code = (
+        "import sys, ray\n"
+        "from tasks.cluster import cluster\n"
+        "@ray.remote\n"
+        "def where():\n"
+        "    import tasks, timnet\n"
+        "    return tasks.__file__, timnet.__file__\n"
+        "with cluster(sys.argv[1]): print(*ray.get(where.remote()), sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, nodes[0].address], capture_output=True, text=True, timeout=120, check=True
+    )
+    found = done.stdout.split()
+    assert len(found) == 2
+    assert all("/runtime_resources/py_modules_files/" in path for path in found)
 
 
 def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, recordings, tmp_path, nodes):
