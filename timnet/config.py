@@ -101,7 +101,7 @@ class FoldSettings:
         return settings
 
 
-TRAINING_VERSION = 1  # raise when the same settings would train to other numbers
+TRAINING_VERSION = 2  # raise when the same settings would train to other numbers
 
 
 def _listed(value: Any) -> Any:

@@ -52,8 +52,8 @@ def nodes():
     cluster.shutdown()
 
 
-def test_the_code_of_the_driver_goes_to_the_nodes(nodes):
-    """Not that of the image, nor that of the folder where the cluster was started."""
+def test_the_code_of_the_driver_goes_to_the_nodes(nodes, tmp_path):
+    """So nodes need no copy of it. The driver starts where it is not: Ray looks there first, on a node, too."""
     code = (
         "import sys, ray\n"
         "from tasks.cluster import cluster\n"
@@ -64,8 +64,9 @@ def test_the_code_of_the_driver_goes_to_the_nodes(nodes):
         "with cluster(sys.argv[1]): print(*ray.get(where.remote()), sep='\\n')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, nodes[0].address], capture_output=True, text=True, timeout=120, check=True
-    )
+        [sys.executable, "-c", code, nodes[0].address],
+        capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path,
+    )  # fmt: skip
     found = done.stdout.split()
     assert len(found) == 2
     assert all("/runtime_resources/py_modules_files/" in path for path in found)

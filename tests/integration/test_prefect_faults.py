@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from served import Prefect
-from tiny import finished_folds, predictions, processes, until
+from tiny import SETTINGS, finished_folds, predictions, processes, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
@@ -53,9 +53,10 @@ def test_a_server_that_is_away_for_a_minute_costs_nothing(prefect, finished):
     until(lambda: not of_ray(prefect), 90)
 
 
-def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect, finished):
+def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect, command, recordings, tmp_path):
+    longer = SAME | {"epochs": 400}  # Prefect's worker looks every few seconds whether a run has been cancelled
     store = prefect.home / "cancelled"
-    run = prefect.begin("timnet-cv/one-corpus", **SAME, store=str(store))
+    run = prefect.begin("timnet-cv/one-corpus", **longer, store=str(store))
     until(lambda: training(prefect, store), 150)
     assert of_ray(prefect)
     prefect.run("flow-run", "cancel", run)
@@ -63,6 +64,8 @@ def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect,
     until(lambda: not of_ray(prefect), 90)
     assert finished_folds(store) < 3
     assert not (store / "runs/first/_DONE.json").exists()
-    again = prefect.ended(prefect.begin("timnet-cv/one-corpus", **SAME, store=str(store)))
+    again = prefect.ended(prefect.begin("timnet-cv/one-corpus", **longer, store=str(store)))
     assert again["state"]["name"] == "Completed", f"{again['state']}\n{prefect.log('worker')}"
-    assert predictions(store).equals(predictions(finished[0]))
+    undisturbed = ("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS, "--epochs", "400")
+    command.run(*undisturbed)
+    assert predictions(store).equals(predictions(tmp_path))

@@ -71,20 +71,36 @@ def test_a_fold_that_goes_on_from_a_checkpoint_ends_with_the_same_numbers(data, 
     assert_same(Trainer(threads=1).train(data, settings, checkpoint=Kept(kept.saved[0])), undisturbed)
 
 
-def test_it_learns(data, trainer):
-    result = trainer.train(data, replace(SETTINGS, recipe=replace(RECIPE, epochs=40)))
+@pytest.fixture(scope="module")
+def compiling(trainer):
+    """A trainer that uses the compiled form of a network even for so little work."""
+    return Trainer(threads=1, compile_from=0)
+
+
+def test_the_compiled_form_goes_on_from_a_checkpoint_too(data, compiling):
+    kept = Kept()
+    undisturbed = compiling.train(data, SETTINGS, checkpoint=kept)
+    assert_same(compiling.train(data, SETTINGS, checkpoint=Kept(kept.saved[0])), undisturbed)
+    assert not np.array_equal(compiling.train(data, replace(SETTINGS, seed=4)).probabilities, undisturbed.probabilities)
+
+
+@pytest.mark.parametrize("form", ["trainer", "compiling"])
+def test_it_learns(data, form, request):
+    result = request.getfixturevalue(form).train(data, replace(SETTINGS, recipe=replace(RECIPE, epochs=40)))
     assert (result.probabilities.argmax(axis=1) == data.classes[data.test]).mean() > 0.8
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_one_step_is_the_step_of_keras_itself(data, trainer):
+@pytest.mark.parametrize("form", ["trainer", "compiling"])
+def test_one_step_is_the_step_of_keras_itself(data, form, request):
     """Adam, label smoothing and batch normalisation against model.compile and train_on_batch, without dropout."""
     import keras
 
+    trainer = request.getfixturevalue(form)
     model = replace(MODEL, dropout=0.0)
     recipe = replace(RECIPE, epochs=1, batch_size=100, standardise=False, dropout=0.0)
     settings = FoldSettings(model, recipe, "last", seed=0, fold=1)
-    start = trainer._network(model, recipe)
+    start = trainer._network(model, recipe, compiled=False)
     start.start(0, 1, None, None)
     reference = models.get("timnet").build(model)
     set_weights(reference, start.weights())

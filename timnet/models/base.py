@@ -12,6 +12,8 @@ from timnet.errors import ConfigError, WeightsError
 if TYPE_CHECKING:
     import keras
 
+    from timnet.models.compiled import Program
+
 EPOCH = "epoch"
 
 
@@ -28,6 +30,8 @@ class Model:
     `build` returns a Keras model from (batch, n_frames, n_coefficients) float32 to two outputs: the logits
     (batch, n_classes) and the embedding before the classifier (batch, n_embedding).
 
+    `compiled` gives the network that was built as a faster program, where there is one; TensorFlow only.
+
     `fit` takes standardised statistics of utterances, float64 (n_utterances, n_statistics), their classes, int32
     (n_utterances,) with every class present, and C, the inverse strength of the regularisation. It returns the kernel
     (n_statistics, n_classes) and the bias (n_classes,) of the linear decision values, whose largest is recognised.
@@ -38,6 +42,7 @@ class Model:
     description: str
     build: Callable[[ModelSettings], "keras.Model"] = _no_network
     fit: Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]] | None = None
+    compiled: Callable[["keras.Model", ModelSettings], "Program"] | None = None
     chosen: str = EPOCH  # what the part of the data that may choose chooses; reports say it
 
     @property
@@ -59,29 +64,30 @@ def check(settings: ModelSettings) -> None:
 
 def get_weights(model: "keras.Model") -> dict[str, np.ndarray]:
     """The weights by name, such as `forward/tab1/conv1/kernel`: the layer's name at its underscores, then its own."""
-    return {name: variable.numpy() for name, variable in _named(model).items()}
+    return {name: variable.numpy() for name, variable in variables(model).items()}
 
 
 def set_weights(model: "keras.Model", weights: Mapping[str, np.ndarray]) -> None:
     """Raises WeightsError where a name is missing or unknown, or a shape is another."""
-    variables = _named(model)
-    missing, unknown = sorted(variables.keys() - weights.keys()), sorted(weights.keys() - variables.keys())
+    own = variables(model)
+    missing, unknown = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
     if missing or unknown:
         raise WeightsError(
             f"These weights are not of this model: missing {some(missing)}, unknown {some(unknown)}. "
             "Are the model, the number of blocks (n_tabs) and the number of classes the same?"
         )
-    for name, variable in variables.items():
+    for name, variable in own.items():
         if tuple(variable.shape) != tuple(weights[name].shape):
             raise WeightsError(
                 f"The weight {name} has the shape {tuple(weights[name].shape)}, and the model needs {tuple(variable.shape)}. "
                 "Are the number of coefficients and of classes the same?"
             )
-    for name, variable in variables.items():
+    for name, variable in own.items():
         variable.assign(weights[name])
 
 
-def _named(model: "keras.Model") -> dict[str, "keras.Variable"]:
+def variables(model: "keras.Model") -> dict[str, "keras.Variable"]:
+    """The variables by the names that `get_weights` gives them."""
     return {
         f"{layer.name.replace('_', '/')}/{variable.name}": variable
         for layer in model.layers

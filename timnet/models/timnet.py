@@ -14,6 +14,8 @@ from timnet.models.base import Model, check
 if TYPE_CHECKING:
     import keras
 
+    from timnet.models.compiled import Program
+
 BATCH_NORM_EPSILON = 1e-3
 BATCH_NORM_MOMENTUM = 0.99
 FUSION_LIMIT = 0.05  # the weights of the sum start uniform in ±0.05
@@ -101,9 +103,16 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, fused(scales(frames, settings)), settings, "timnet")
 
 
+def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
+    from timnet.models.compiled import Program, learned_sum
+
+    return Program(model, settings, learned_sum, ("forward", "backward"))
+
+
 MODEL = Model(
     name="timnet",
     title="TIM-Net",
     description="bidirectional dilated causal convolutions with learned multi-scale fusion (Ye et al., ICASSP 2023)",
     build=build,
+    compiled=compiled,
 )

@@ -13,6 +13,8 @@ from timnet.models.timnet import classified, direction, fused, inputs
 if TYPE_CHECKING:
     import keras
 
+    from timnet.models.compiled import Program
+
 
 def build(settings: ModelSettings) -> "keras.Model":
     from keras import ops
@@ -22,9 +24,16 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, fused(pooled), settings, "timnet_forward")
 
 
+def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
+    from timnet.models.compiled import Program, learned_sum
+
+    return Program(model, settings, learned_sum, ("forward",))
+
+
 MODEL = Model(
     name="timnet-forward",
     title="TIM-Net, forward only",
     description="TIM-Net without the backward direction (ablation)",
     build=build,
+    compiled=compiled,
 )

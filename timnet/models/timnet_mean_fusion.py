@@ -13,6 +13,8 @@ from timnet.models.timnet import classified, inputs, scales
 if TYPE_CHECKING:
     import keras
 
+    from timnet.models.compiled import Program
+
 
 def build(settings: ModelSettings) -> "keras.Model":
     from keras import ops
@@ -22,9 +24,16 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, mean, settings, "timnet_mean_fusion")
 
 
+def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
+    from timnet.models.compiled import Program, plain_mean
+
+    return Program(model, settings, plain_mean, ("forward", "backward"))
+
+
 MODEL = Model(
     name="timnet-mean-fusion",
     title="TIM-Net, plain mean",
     description="TIM-Net without dynamic fusion: the plain mean of the blocks' vectors (ablation)",
     build=build,
+    compiled=compiled,
 )

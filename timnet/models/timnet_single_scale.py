@@ -13,10 +13,18 @@ from timnet.models.timnet import classified, inputs, scales
 if TYPE_CHECKING:
     import keras
 
+    from timnet.models.compiled import Program
+
 
 def build(settings: ModelSettings) -> "keras.Model":
     frames = inputs(settings)
     return classified(frames, scales(frames, settings)[-1], settings, "timnet_single_scale")
+
+
+def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
+    from timnet.models.compiled import Program, last_of
+
+    return Program(model, settings, last_of, ("forward", "backward"))
 
 
 MODEL = Model(
@@ -24,4 +32,5 @@ MODEL = Model(
     title="TIM-Net, last scale only",
     description="TIM-Net without multi-scale fusion: the last block's vector alone (ablation)",
     build=build,
+    compiled=compiled,
 )
