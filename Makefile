@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ENVIRONMENT := .venv/.installed
 
-.PHONY: demo test test-all lint format lock clean
+.PHONY: demo test test-all bench-folds lint format lock clean
 
 demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
@@ -13,6 +13,10 @@ test: $(ENVIRONMENT)
 
 test-all: $(ENVIRONMENT)
 	$(BIN)/python -m pytest -m ""
+
+# Minutes each, and only alone on the machine; they write the pages of docs/ that show what they measured.
+bench-folds: $(ENVIRONMENT)
+	$(BIN)/python -m tests.bench.folds
 
 lint: $(ENVIRONMENT)
 	$(BIN)/ruff check .

@@ -54,7 +54,7 @@ def test_a_server_that_is_away_for_a_minute_costs_nothing(prefect, finished):
 
 
 def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect, command, recordings, tmp_path):
-    longer = SAME | {"epochs": 400}  # Prefect's worker looks every few seconds whether a run has been cancelled
+    longer = SAME | {"epochs": 120}  # Prefect's worker looks every few seconds whether a run has been cancelled
     store = prefect.home / "cancelled"
     run = prefect.begin("timnet-cv/one-corpus", **longer, store=str(store))
     until(lambda: training(prefect, store), 150)
@@ -66,6 +66,6 @@ def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect,
     assert not (store / "runs/first/_DONE.json").exists()
     again = prefect.ended(prefect.begin("timnet-cv/one-corpus", **longer, store=str(store)))
     assert again["state"]["name"] == "Completed", f"{again['state']}\n{prefect.log('worker')}"
-    undisturbed = ("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS, "--epochs", "400")
+    undisturbed = ("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS, "--epochs", "120")
     command.run(*undisturbed)
     assert predictions(store).equals(predictions(tmp_path))
