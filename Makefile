@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ENVIRONMENT := .venv/.installed
 
-.PHONY: demo test test-all bench-folds lint format lock clean
+.PHONY: demo test test-all bench bench-folds lint format lock clean
 
 demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
@@ -15,6 +15,9 @@ test-all: $(ENVIRONMENT)
 	$(BIN)/python -m pytest -m ""
 
 # Minutes each, and only alone on the machine; they write the pages of docs/ that show what they measured.
+bench: $(ENVIRONMENT)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m tests.bench
+
 bench-folds: $(ENVIRONMENT)
 	$(BIN)/python -m tests.bench.folds
 

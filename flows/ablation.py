@@ -5,7 +5,7 @@ without dynamic fusion, and the plain temporal convolutional network (TCN).
 """
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 if __name__ == "__main__":
     from flows import stopping
@@ -39,9 +39,9 @@ def timnet_ablation(settings: AblationSettings = AblationSettings()) -> dict[str
     settings = located(settings)
     each = checked_ablation(settings)
     with cluster(settings.ray_address):  # one for all of them
-        for of_model in each:
-            timnet_cv(of_model)
-    store, runs = Store(settings.store), [str(of_model.run_id) for of_model in each]
+        summaries = [cast(dict[str, Any], timnet_cv(of_model)) for of_model in each]
+    runs = [summary["run_id"] for summary in summaries]
+    store = Store(settings.store)
     folder = side_by_side.folder(runs)
     summary = side_by_side.build(store, runs, folder)
     print(side_by_side.terminal(summary), f"Page: {store.at(f'{folder}/index.html')}", sep="\n", file=sys.stderr)

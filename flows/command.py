@@ -80,8 +80,8 @@ def parse(
 
 
 def _environment(model: type[BaseModel]) -> dict[str, Any]:
-    found = Environment().model_dump(exclude_none=True)
-    return {name: value for name, value in found.items() if name in model.model_fields}
+    found = Environment().model_dump()
+    return {name: value for name, value in found.items() if value and name in model.model_fields}  # empty is unset
 
 
 def located(settings: Any) -> Any:
@@ -128,6 +128,9 @@ def _file(path: str | None, model: type[BaseModel]) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"--config {path}: expected options such as `epochs: 60`, received {type(values).__name__}.")
     named = {str(key).replace("-", "_"): value for key, value in values.items()}
+    if len(named) < len(values):
+        twice = sorted(name for name in named if sum(str(key).replace("-", "_") == name for key in values) > 1)
+        raise ConfigError(f"--config {path}: gives {', '.join(twice)} twice, with a dash and with an underscore.")
     unknown = sorted(named.keys() - model.model_fields.keys())
     if unknown:
         allowed = ", ".join(model.model_fields)

@@ -19,8 +19,8 @@ from tasks.shards import load_features
 from tasks.training import train_fold
 from timnet import report
 from timnet.config import CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
-from timnet.errors import TimnetError
-from timnet.plan import CorpusPlan, Plan, check_claim, plan, take_name
+from timnet.errors import BrokenFileError, TimnetError
+from timnet.plan import CorpusPlan, Plan, check_claim, check_name, plan, take_name
 from timnet.store import DONE
 
 
@@ -50,38 +50,49 @@ def run(settings: Settings) -> dict[str, Any]:
         started = time.perf_counter()
         check_claim(planned, context.store)
         reporter.say(f"Run {planned.run_id}  ({planned.protocol.name}: {planned.protocol.description})")
-        runs = _prepared(planned, context)
-        planned = _named(planned, runs, context)
-        jobs = [job for corpus in runs for job in corpus.jobs]
-        missing = [job for job in jobs if not context.store.is_done(job.folder)]
-        reused = len(jobs) - len(missing)
-        if reused:
-            reporter.say(f"{reused} of {len(jobs)} folds are finished already and are not computed again")
-        folder = f"runs/{planned.run_id}"
-        current = (
-            not missing and context.store.is_done(folder) and _made_of(context, folder) == [j.folder for j in jobs]
-        )
-        if not current:  # such as a report of the folds of another version: it is none of this run
-            context.store.remove(f"{folder}/{DONE}")
-        errors = _train(runs, missing, planned, context) if missing else {}
-        if current:
-            reporter.say("The report is there already and is not made again")
-            summary = context.store.read_json(f"{folder}/report/summary.json")
-        else:
-            facts = run_facts(planned, runs, {job.folder for job in missing}, errors, context)
-            context.store.write_json(f"{folder}/run.json", facts)
-            summary = make_report(planned.run_id, context)
-            if not errors:
-                context.store.mark_done(folder, {"n_folds": len(jobs)})
-        reporter.say(f"\n{report.terminal(summary)}\n")
-        reporter.say(f"Report: {context.store.at(f'{folder}/report/index.html')}")
+        while True:
+            try:
+                summary = _run(planned, context)
+                break
+            except BrokenFileError as error:  # each time a marker less, so it ends
+                if (folder := context.store.disown(error.path)) is None:
+                    raise
+                reporter.say(f"{folder} is made again, as a file in it is broken: {error}")
         reporter.say(f"All of it took {time.perf_counter() - started:.1f} s")
         return summary
 
 
+def _run(planned: Plan, context: RunContext) -> dict[str, Any]:
+    reporter = context.reporter
+    runs = _prepared(planned, context)
+    planned = _named(planned, runs, context)
+    jobs = [job for corpus in runs for job in corpus.jobs]
+    missing = [job for job in jobs if not context.store.is_done(job.folder)]
+    reused = len(jobs) - len(missing)
+    if reused:
+        reporter.say(f"{reused} of {len(jobs)} folds are finished already and are not computed again")
+    folder = f"runs/{planned.run_id}"
+    current = not missing and context.store.is_done(folder) and _reported(folder, context) == _made_of(runs)
+    if not current:  # such as a report of the folds of another version: it is none of this run
+        context.store.remove(f"{folder}/{DONE}")
+    errors = _train(runs, missing, planned, context) if missing else {}
+    if current:
+        reporter.say("The report is there already and is not made again")
+        summary = context.store.read_json(f"{folder}/report/summary.json")
+    else:
+        check_name(planned, _recordings(runs), context.store)  # it may have been taken meanwhile
+        facts = run_facts(planned, runs, {job.folder for job in missing}, errors, context)
+        context.store.write_json(f"{folder}/run.json", facts)
+        summary = make_report(planned.run_id, context)
+        if not errors:
+            context.store.mark_done(folder, {"n_folds": len(jobs)})
+    reporter.say(f"\n{report.terminal(summary)}\n")
+    reporter.say(f"Report: {context.store.at(f'{folder}/report/index.html')}")
+    return summary
+
+
 def _named(planned: Plan, runs: list[CorpusRun], context: RunContext) -> Plan:
-    recordings = {corpus.planned.corpus.name: corpus.scanned.key for corpus in runs}
-    named = take_name(planned, recordings, context.store)
+    named = take_name(planned, _recordings(runs), context.store)
     if named.run_id != planned.run_id:
         context.reporter.say(
             f"{planned.run_id} has a report of other recordings, which stays as it is: this run is {named.run_id}"
@@ -90,10 +101,22 @@ def _named(planned: Plan, runs: list[CorpusRun], context: RunContext) -> Plan:
     return named
 
 
-def _made_of(context: RunContext, folder: str) -> list[str]:
-    """The folders of the folds that the report of a run was made of, in order."""
+def _recordings(runs: list[CorpusRun]) -> dict[str, str]:
+    return {corpus.planned.corpus.name: corpus.scanned.key for corpus in runs}
+
+
+def _made_of(runs: list[CorpusRun]) -> list[tuple[str, list[str]]]:
+    """What a report shows: of every corpus the scan, whose problems it lists, and the folders of the folds."""
+    return [(corpus.scanned.folder, [job.folder for job in corpus.jobs]) for corpus in runs]
+
+
+def _reported(folder: str, context: RunContext) -> list[tuple[str, list[str]]]:
+    """The same of the report that is there."""
     corpora = context.store.read_json(f"{folder}/run.json")["corpora"].values()
-    return [fold["path"] for corpus in corpora for seed in corpus["seeds"].values() for fold in seed["folds"]]
+    return [
+        (corpus["manifest"], [fold["path"] for seed in corpus["seeds"].values() for fold in seed["folds"]])
+        for corpus in corpora
+    ]
 
 
 def _prepared(planned: Plan, context: RunContext) -> list[CorpusRun]:
@@ -147,6 +170,7 @@ def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context
     context.reporter.say(f"{verb} {len(missing)} folds, {min(pool.size, len(missing))} at a time")
     context.reporter.expect(len(missing), sum(job.epochs for job in missing))
     errors: dict[str, str] = {}
+    broken: BrokenFileError | None = None
     with context.timed("train"), ThreadPoolTaskRunner[Any](max_workers=pool.size) as runner:
         try:
             futures: dict[PrefectFuture, str] = {
@@ -155,10 +179,14 @@ def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context
             }
             for future in as_completed(list(futures)):
                 outcome = future.result(raise_on_failure=False)
-                if isinstance(outcome, BaseException):
+                if isinstance(outcome, BrokenFileError):
+                    broken = outcome
+                elif isinstance(outcome, BaseException):
                     errors[futures[future]] = f"{type(outcome).__name__}: {outcome}"
                     context.reporter.say(f"  {futures[future]} FAILED: {errors[futures[future]]}")
         except BaseException:
             context.stop.set()  # or the runner would wait for every fold that has begun
             raise
+    if broken is not None:
+        raise broken
     return errors

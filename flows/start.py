@@ -59,8 +59,8 @@ def start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
 
 
 def _start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
-    stopping.stop_the_flow()
     try:
+        stopping.stop_the_flow()
         with prefect_settings(api):
             state: Any = flow(settings, return_state=True)
             outcome = None if state.is_completed() else state.result(raise_on_failure=False)

@@ -15,7 +15,7 @@ import ray
 
 import tasks
 import timnet
-from timnet.errors import ConfigError
+from timnet.errors import ConfigError, TimnetError
 
 LOCAL = "local"
 SECONDS_BETWEEN_LOOKS = 0.01
@@ -90,7 +90,11 @@ def _check_answers(address: str | None) -> None:
         raise _nobody_answers(address, error) from error
 
 
-def _nobody_answers(address: str | None, error: Exception) -> ConfigError:
+def _nobody_answers(address: str | None, error: Exception) -> TimnetError:
+    if address in (None, LOCAL):
+        return TimnetError(
+            f"Ray could not be started on this machine ({error}). Its logs are in /tmp/ray/session_latest."
+        )
     return ConfigError(
         f"--ray-address {address}: no Ray cluster answers there ({error}). Allowed are local, auto, host:port and "
         "ray://host:port; `ray status` on the head node tells whether it is up."

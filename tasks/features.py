@@ -118,7 +118,15 @@ def join(scanned: list[Scanned], corpus: Corpus, context: RunContext) -> Scanned
     table = cross_corpus.joint([(one.columns.corpus, one.table) for one in scanned], corpus.labels)
     store, key = context.store, manifest.manifest_key(table)
     target = f"manifests/{corpus.name}/{key}"
-    problems = tuple(problem for one in scanned for problem in one.problems)
+    problems = tuple(
+        Problem(
+            problem.kind,
+            f"{one.columns.corpus}: {problem.message}",
+            problem.path and f"{one.columns.corpus}/{problem.path}",
+        )
+        for one in scanned
+        for problem in one.problems
+    )
     counted = {one.columns.corpus: (one.table.num_rows, 0) for one in scanned}
     for utterance in table["utterance_id"].to_pylist():
         name = cross_corpus.corpus_of(utterance)

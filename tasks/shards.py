@@ -9,7 +9,7 @@ import ray
 
 from timnet import audio, tables
 from timnet.corpora.base import Source
-from timnet.errors import AudioError, CorpusError, StoreError
+from timnet.errors import AudioError, BrokenFileError, CorpusError
 from timnet.features import FeatureProfile, extract, n_frames
 from timnet.store import Store
 
@@ -110,4 +110,5 @@ def _fill(result: np.ndarray, store: Store, folder: str, utterance_ids: Sequence
             result[rows] = values.reshape(-1, *result.shape[1:])[taken]
             found[rows] = True
     if not found.all():
-        raise StoreError(f"{store.at(folder)} lacks {int((~found).sum())} utterances. Delete it and run again.")
+        missing = f"{store.at(folder)} lacks {int((~found).sum())} utterances. Delete it and run again."
+        raise BrokenFileError(missing, f"{folder}/{FEATURES_FILE}")

@@ -5,6 +5,7 @@ A recording with several channels becomes one by their mean, as `librosa.load(sr
 
 import hashlib
 import io
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,8 @@ MIN_DURATION_S = 0.1  # shorter than a syllable; the shortest recording of the p
 MIN_PEAK_DBFS = -80.0  # 3 steps of 16 bit; the quietest whispers in speech corpora peak above -60
 MIN_SAMPLE_RATE_HZ = 4_000  # half the telephone's: below it and above the next, the header is broken
 MAX_SAMPLE_RATE_HZ = 768_000
+
+UNKNOWN_SIZE = 2**32 - 1  # what is written as the size of a recording that was streamed
 
 READABLE = "WAV, FLAC, OGG, MP3, AIFF and AU"
 
@@ -27,7 +30,7 @@ class AudioFacts:
     duration_s: float
     sample_rate_hz: int
     n_channels: int
-    problem: tuple[str, str] | None  # (kind, message): unreadable, empty, not-finite, too-short or silent
+    problem: tuple[str, str] | None  # (kind, message): unreadable, empty, not-finite, truncated, …
 
 
 def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
@@ -112,8 +115,34 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
             "Convert it again, or leave it out."
         )
         problem = ("not-finite", message)
+    elif (missing := _missing_bytes(data)) > 0:
+        message = (
+            f"{name} is cut off: its header promises {missing} bytes more than the {len(data)} that are there. "
+            "Copy it again, or leave it out."
+        )
+        problem = ("truncated", message)
     facts = AudioFacts("", len(samples) / sample_rate_hz, sample_rate_hz, channels.shape[1], problem)
     return samples, facts
+
+
+def _missing_bytes(data: bytes) -> int:
+    """Bytes of sound that the header of a WAV, AIFF or AU file promises and that are not there; libsndfile reads on."""
+    if data[:4] == b".snd":
+        offset, promised = struct.unpack_from(">II", data, 4)
+        return 0 if promised == UNKNOWN_SIZE else offset + promised - len(data)
+    if data[:4] == b"RIFF":
+        order, sound = "<", b"data"
+    elif data[:4] == b"FORM":
+        order, sound = ">", b"SSND"
+    else:
+        return 0
+    at = 12
+    while at + 8 <= len(data):
+        promised = struct.unpack_from(f"{order}I", data, at + 4)[0]
+        if data[at : at + 4] == sound:
+            return 0 if promised == UNKNOWN_SIZE else at + 8 + promised - len(data)
+        at += 8 + promised + promised % 2
+    return 0
 
 
 def _useless(samples: np.ndarray, duration_s: float, name: str) -> tuple[str, str] | None:

@@ -143,6 +143,8 @@ def _sentence(score: Difference, found: Comparison) -> str:
         else f"{abs(points):.2f} percentage points {'higher' if points > 0 else 'lower'} than"
     )
     said = f"The {title} of {found.a} is {side} that of {found.b} ({100 * score.a:.2f} % and {100 * score.b:.2f} %)"
+    if score.interval is None and found.n_clusters > 1:
+        return f"{said}; all {found.n_clusters} {found.over} agree, so how much it varies cannot be said."
     if score.interval is None:
         return f"{said}; what it would be for other speakers, nobody can say with fewer than two."
     low, high = score.interval
@@ -167,6 +169,8 @@ def _difference(name: str, matrices: np.ndarray, n_a: int, n_draws: int) -> Diff
     # The interval is one of a mean over the seeds; with these factors, that mean is a's mean minus b's.
     factors = n_seeds * np.concatenate([np.full(n_a, 1 / n_a), np.full(n_seeds - n_a, -1 / (n_seeds - n_a))])
     interval = metrics.interval(matrices, lambda drawn: factors * of(drawn), n_draws)
+    if interval is not None and interval[0] == interval[1]:  # no width would claim a certainty there is not
+        interval = None
     return Difference(name, float(each[:n_a].mean()), float(each[n_a:].mean()), interval)
 
 

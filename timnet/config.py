@@ -108,7 +108,7 @@ def _listed(value: Any) -> Any:
     """Accept `a,b` on the command line where a list is meant."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
-    return (value,) if isinstance(value, int) else value  # `seeds: 46` in a file
+    return (value,) if isinstance(value, (int, float)) else value  # `seeds: 46` in a file
 
 
 def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -174,7 +174,9 @@ class CommonSettings(BaseModel):
         None, ge=1, description="folds at work at the same time [default: as many as the cluster has CPUs or GPUs for]"
     )
     threads_per_fold: int = Field(1, ge=1, description="CPU threads of one fold")
-    gpus_per_fold: float = Field(0, ge=0, description="GPUs of one fold, 0.25: four folds share one")
+    gpus_per_fold: float = Field(
+        0, ge=0, allow_inf_nan=False, description="GPUs of one fold, 0.25: four folds share one"
+    )
     ray_address: str | None = Field(
         None, description="Ray cluster: auto, host:port or ray://host:port; local: start one here [default: local]"
     )
@@ -250,7 +252,7 @@ class CrossCorpusSettings(TrainSettings):
         "published ones, or the names of your own folders or tables of recordings in the data root",
     )
     seeds: Seeds = Field(None, description="seeds, separated by commas, each a training on every corpus [default: 46]")
-    signal_length: int | None = Field(
+    signal_length: int = Field(  # one for all corpora
         100_000, ge=4096, description="samples at 22 050 Hz that recordings are padded or cut to"
     )
     model: str = Field("timnet", description="model")

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from timnet import tables
 from timnet.corpora.base import Corpus, Found
-from timnet.errors import ConfigError
+from timnet.errors import ConfigError, CorpusError
 from timnet.splits import Columns, Fold, Protocol, hold_out
 
 NAME = "CROSS"  # of the joint corpus, in the store and in reports
@@ -53,9 +53,18 @@ def _nothing(_: object) -> Found:
 
 
 def joint(manifests: Sequence[tuple[str, pa.Table]], labels: Sequence[str]) -> pa.Table:
-    """One manifest (tables.MANIFEST) of (corpus, manifest) pairs: the utterances of the labels, corpus by corpus."""
+    """One manifest (tables.MANIFEST) of (corpus, manifest) pairs: the utterances of the labels, corpus by corpus.
+
+    Raises CorpusError where a corpus has no utterance of one of the labels.
+    """
     rows = []
     for corpus, manifest in manifests:
+        absent = [label for label in labels if label not in set(manifest["emotion"].to_pylist())]
+        if absent:
+            raise CorpusError(
+                f"{corpus} has no recording of {', '.join(absent)} that can be used, and every corpus needs all of "
+                f"{', '.join(labels)}. Mend it, or leave it out of --corpora."
+            )
         for row in manifest.to_pylist():
             if row["emotion"] not in labels:
                 continue
@@ -90,7 +99,7 @@ def _make(columns: Columns, n_folds: int, seed: int) -> list[Fold]:
 PROTOCOL = Protocol(
     "cross-corpus",
     "one fold a corpus: trained on it alone and tested on all the others; the validation data are other speakers of the "
-    "training corpus",
+    "training corpus, or other recordings where it does not name them",
     "validation",
     (),  # speakers, sentences and sessions are named with their corpus, and so apart
     _make,

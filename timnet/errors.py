@@ -29,7 +29,17 @@ class StoreError(TimnetError):
 
 
 class BrokenFileError(StoreError):
-    """A file of the store is there and cannot be read: cut off, overwritten, or written by another version."""
+    """A file of the store is there and cannot be read: cut off, overwritten, or written by another version.
+
+    The one error with a second argument: the path in the store, for whoever makes the file again.
+    """
+
+    def __init__(self, message: str, path: str = ""):
+        super().__init__(message, path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class WeightsError(TimnetError):

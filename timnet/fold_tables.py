@@ -68,8 +68,13 @@ def read_user_table(path: str) -> pa.Table:
     numbers, ids, parts = [], [], []
     for number, cells in rows:
         row = {"fold": "1"} | dict(zip(names, cells, strict=False))
-        if not row["fold"].isdecimal():
-            raise SplitError(f"{where}, row {number}: fold is a whole number from 1, received {row['fold']!r}.")
+        if not row["fold"].isdecimal() or not 1 <= int(row["fold"]) <= len(rows):
+            raise SplitError(
+                f"{where}, row {number}: fold is a whole number, 1 for the first, received {row['fold']!r}. Folds are "
+                "numbered without gaps."
+            )
+        if not row.get("utterance_id"):
+            raise SplitError(f"{where}, row {number}: has no utterance_id.")
         if row.get("part") not in PARTS:
             raise SplitError(f"{where}, row {number}: part is {row.get('part', '')!r}; allowed are {', '.join(PARTS)}.")
         numbers.append(int(row["fold"]))

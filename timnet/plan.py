@@ -1,5 +1,6 @@
 """From settings to what will run: names become rows of the tables, and everything that can be wrong is said here."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,12 +20,14 @@ from timnet.config import (
 )
 from timnet.corpora import demo, folder
 from timnet.corpora.base import Corpus, Source
-from timnet.errors import ConfigError
+from timnet.errors import BrokenFileError, ConfigError
 from timnet.features import FEATURES, FeatureProfile
 from timnet.published import weights_files
 from timnet.published_weights import weights_sha256
 from timnet.splits import Protocol
 from timnet.store import Store
+
+_DERIVED = re.compile(r"ablation-[0-9a-f]{10}-")  # begins the names that an ablation makes from its settings
 
 FALLBACK_SEED = 46  # for corpora without a published seed
 
@@ -69,6 +72,8 @@ def plan(settings: Settings) -> Plan:
     planned = []
     for name in _corpus_names(settings):
         corpus, source = _locate(name, settings.data_root, store)
+        if name != "DEMO":
+            source = source.leaving_out(store.uri)
         chosen = recipe or RECIPES[corpus.recipe]
         seeds = settings.seeds or (FALLBACK_SEED if corpus.published_seed is None else corpus.published_seed,)
         n_folds = settings.folds or corpus.n_folds
@@ -144,41 +149,78 @@ def checked_ablation(settings: AblationSettings) -> list[RunSettings]:
 
 def check_claim(planned: Plan, store: Store) -> None:
     """A run's name belongs to its settings: the same name with others would overwrite results. Raises ConfigError."""
-    path = settings_path(planned.run_id)
-    if not store.exists(path):
+    theirs = _claimed(planned.run_id, store)
+    if theirs is None:
         return
-    mine, theirs = planned.claim, store.read_json(path)["settings"]
-    differing = sorted(key for key in mine.keys() | theirs.keys() if mine.get(key) != theirs.get(key))
+    mine, their = planned.claim, theirs["settings"]
+    differing = sorted(key for key in mine.keys() | their.keys() if mine.get(key) != their.get(key))
     if differing:
-        listed = "; ".join(f"{key}: {theirs.get(key)} there, {mine.get(key)} now" for key in differing)
-        raise _taken(planned.run_id, f"settings ({listed})", store)
+        listed = "; ".join(f"{key}: {their.get(key)} there, {mine.get(key)} now" for key in differing)
+        raise _taken(planned.run_id, f"other settings ({listed})", store)
 
 
 def take_name(planned: Plan, recordings: Mapping[str, str], store: Store) -> Plan:
     """The plan under the name that its results will have, which is written down as taken.
 
-    `recordings` maps a corpus to the key of its manifest. A name stands for these, too: where a report of others has
+    `recordings` maps a corpus to the key of its manifest. A name stands for these, too: where results of others have
     the name already, a name that was given is refused with ConfigError, and one made from the settings gets an ending
-    that is made from the recordings. Where there is no report yet, nothing is lost and the name is taken over.
+    that is made from the recordings. Where there are no results yet, nothing is lost and the name is taken over.
     """
-    path, mine = settings_path(planned.run_id), {"settings": dict(planned.claim), "recordings": dict(recordings)}
-    theirs = store.read_json(path)["recordings"] if store.exists(path) else None
-    if theirs == recordings:
+    theirs = _claimed(planned.run_id, store)
+    if theirs is not None and theirs["recordings"] == recordings:
         return planned
-    if theirs is not None and store.exists(f"runs/{planned.run_id}/report/summary.json"):
-        others = ", ".join(sorted(name for name in recordings if recordings[name] != theirs.get(name)))
-        if planned.settings.run_id is not None:
-            raise _taken(planned.run_id, f"recordings of {others}", store)
+    if theirs is not None and _results(planned.run_id, store):
+        others = _others(theirs, recordings)
+        if planned.settings.run_id is not None and not _DERIVED.match(planned.settings.run_id):
+            raise _taken(planned.run_id, f"other recordings of {others}", store)
         ending = identity(dict(recordings))[:6]
-        if not planned.run_id.endswith(ending):
-            return take_name(replace(planned, run_id=f"{planned.run_id}-{ending}"), recordings, store)
-    store.write_json(path, mine)
+        if planned.run_id.endswith(f"-{ending}"):
+            raise _taken(planned.run_id, f"other recordings of {others}", store)
+        ended = f"{planned.run_id[: MAX_RUN_ID - 1 - len(ending)]}-{ending}"
+        return take_name(replace(planned, run_id=ended), recordings, store)
+    store.write_json(settings_path(planned.run_id), {"settings": dict(planned.claim), "recordings": dict(recordings)})
     return planned
+
+
+def check_name(planned: Plan, recordings: Mapping[str, str], store: Store) -> None:
+    """Raises ConfigError where another run has taken the name since `take_name`."""
+    check_claim(planned, store)
+    theirs = _claimed(planned.run_id, store)
+    if theirs is None or theirs["recordings"] != recordings:
+        others = "recordings" if theirs is None else f"recordings of {_others(theirs, recordings)}"
+        raise _taken(planned.run_id, f"other {others}, which began while this one worked", store)
+
+
+def _claimed(run_id: str, store: Store) -> dict[str, Any] | None:
+    """What the name is taken for; None where it is free. Raises ConfigError where results do not say what they are of."""
+    path = settings_path(run_id)
+    claimed = None
+    if store.exists(path):
+        try:
+            claimed = store.read_json(path)
+        except BrokenFileError:
+            claimed = {}
+        if isinstance(claimed, dict) and claimed.keys() == {"settings", "recordings"}:
+            return claimed
+    if claimed is not None or _results(run_id, store):
+        raise ConfigError(
+            f"{store.at('runs/' + run_id)} does not say what it is of: its settings.json is missing or broken. Use another "
+            "--run-id, or delete that folder; folds that are finished lie elsewhere and are kept."
+        )
+    return None
+
+
+def _results(run_id: str, store: Store) -> bool:
+    return bool(set(store.children(f"runs/{run_id}")) - {"settings.json"})
+
+
+def _others(theirs: Mapping[str, Any], recordings: Mapping[str, str]) -> str:
+    return ", ".join(sorted(name for name in recordings if recordings[name] != theirs["recordings"].get(name)))
 
 
 def _taken(run_id: str, what: str, store: Store) -> ConfigError:
     return ConfigError(
-        f"--run-id {run_id} is taken by a run with other {what}. Use another --run-id, or delete "
+        f"--run-id {run_id} is taken by a run with {what}. Use another --run-id, or delete "
         f"{store.at('runs/' + run_id)}."
     )
 

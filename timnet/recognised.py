@@ -44,7 +44,8 @@ def recognised(run: str, predictions: pa.Table, corpus: str, labels: tuple[str, 
         if len(found) < len(of_seed):
             raise TimnetError(
                 f"{run} tests {len(of_seed) - len(found)} utterances of {corpus} in more than one fold under seed {seed}; "
-                "runs can be compared where every utterance is tested once. Use a protocol whose folds are apart."
+                "runs can be compared where every utterance is tested once, which cross-corpus runs of three and more corpora "
+                "and folds that overlap do not do."
             )
         if len(found) < len(ids):
             raise TimnetError(

@@ -136,7 +136,7 @@ class Store:
         try:
             return json.loads(self.read_bytes(path))
         except ValueError as error:  # of JSON, or of its UTF-8
-            raise BrokenFileError(f"{self.at(path)} is not JSON ({error}). Delete it and run again.") from error
+            raise self._broken(path, f"is not JSON ({error})") from error
 
     def write_table(self, path: str, table: pa.Table, schema: pa.Schema) -> None:
         """Write a Parquet file with zstd, floats split by byte, which measured smallest for MFCCs."""
@@ -148,6 +148,7 @@ class Store:
             compression="zstd",
             use_dictionary=[f.name for f in schema if pa.types.is_string(f.type)],
             use_byte_stream_split=[f"{name}.list.element" for name in floats],
+            write_page_checksum=True,  # so that what a disk has changed is noticed where its size has not
         )
         self.write_bytes(path, sink.getvalue().to_pybytes())
 
@@ -155,12 +156,12 @@ class Store:
         """Read a Parquet file; with a schema, raises StoreError where its columns or types differ."""
         data = self.read_bytes(path)
         try:
-            table = pq.read_table(pa.BufferReader(data))
+            table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
-            raise BrokenFileError(
-                f"{self.at(path)} is not a Parquet file ({error}). Delete it and run again."
-            ) from error
-        return table if schema is None else tables.check(table, schema, self.at(path))
+            raise self._broken(path, f"is not a whole Parquet file ({' '.join(str(error).split())})") from error
+        if schema is not None and (differing := tables.differences(table, schema)):
+            raise self._broken(path, f"does not have the columns of its table ({differing})")
+        return table
 
     def write_arrays(self, path: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write named arrays as .npz; names may hold slashes."""
@@ -175,9 +176,10 @@ class Store:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-            raise BrokenFileError(
-                f"{self.at(path)} is not a whole .npz file ({error}). Delete it and run again."
-            ) from error
+            raise self._broken(path, f"is not a whole .npz file ({error})") from error
+
+    def _broken(self, path: str, what: str) -> BrokenFileError:
+        return BrokenFileError(f"{self.at(path)} {what}. Delete it and run again.", path)
 
     # -- folders and their markers ----------------------------------------------------------------------------------
 
@@ -206,11 +208,23 @@ class Store:
         }
         self.write_json(f"{folder}/{DONE}", {"facts": dict(facts), "files": files})
 
+    def disown(self, path: str) -> str | None:
+        """Remove the marker of the folder that a broken file belongs to, so that it is made again.
+
+        Returns the folder; None where none above the file is marked.
+        """
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            if self.exists(f"{path}/{DONE}"):
+                self.remove(f"{path}/{DONE}")
+                return path
+        return None
+
     def _marker(self, folder: str) -> dict[str, Any]:
         path = f"{folder}/{DONE}"
         marker = self.read_json(path)
         if not isinstance(marker, dict) or marker.keys() != {"facts", "files"}:
-            raise BrokenFileError(f"{self.at(path)} is no marker of this version of timnet. Delete it and run again.")
+            raise self._broken(path, "is no marker of this version of timnet")
         return marker
 
     def _sizes(self, folder: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from timnet.errors import BrokenFileError
+from timnet.errors import StoreError
 
 MANIFEST = pa.schema(
     [
@@ -81,9 +81,16 @@ def features_schema(n_frames: int, n_coefficients: int) -> pa.Schema:
 
 
 def check(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
-    """Return the table if it has exactly the schema's columns and types; raises BrokenFileError naming what differs."""
+    """Return the table if it has exactly the schema's columns and types; raises StoreError naming what differs."""
+    if differing := differences(table, schema):
+        raise StoreError(f"{where} does not have the columns of its table ({differing}).")
+    return table
+
+
+def differences(table: pa.Table, schema: pa.Schema) -> str:
+    """What is not as the schema has it, for a message; empty where all of it is."""
     if table.schema.equals(schema):
-        return table
+        return ""
     expected = {f.name: str(f.type) for f in schema}
     received = {f.name: str(f.type) for f in table.schema}
     differing = sorted(
@@ -91,8 +98,4 @@ def check(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
         for name in expected.keys() | received.keys()
         if expected.get(name) != received.get(name)
     )
-    difference = "; ".join(differing) or "their order or nullability differs"
-    raise BrokenFileError(
-        f"{where} does not have the columns of its table ({difference}). "
-        "It was written by another version of timnet: use another --store, or delete it and run again."
-    )
+    return "; ".join(differing) or "their order or nullability differs"

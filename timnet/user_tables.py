@@ -70,5 +70,5 @@ def _parquet(data: bytes, where: str, refuse: type[TimnetError]) -> tuple[list[s
 
 def _as_text(value: object) -> str:
     if isinstance(value, float):  # pandas makes numbers with empty cells among them floats, and the empty ones nan
-        return "" if math.isnan(value) else f"{value:g}" if not value.is_integer() else str(int(value))
+        return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
     return "" if value is None else str(value)

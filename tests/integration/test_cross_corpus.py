@@ -79,6 +79,20 @@ def test_again_computes_nothing(crossed, command):
 
 
 @pytest.mark.slow
+def test_a_corpus_without_a_shared_emotion_is_not_passed_over(command, both, tmp_path):
+    (tmp_path / "TINY").symlink_to(both / "TINY")
+    for emotion in ("angry", "happy"):
+        (tmp_path / "EMPTY" / emotion).mkdir(parents=True)
+        (tmp_path / "EMPTY" / emotion / "1.wav").write_bytes(b"")
+    write_tone(tmp_path / "EMPTY/happy/2.wav", 200, 1)
+    arguments = ("--data-root", str(tmp_path), "--store", str(tmp_path / "store"), "--skip-bad", "--model", "svm")
+    done = command.run(*arguments, "--corpora", "TINY,EMPTY", module="flows.cross_corpus", status=1)
+    assert (
+        "EMPTY has no recording of angry that can be used, and every corpus needs all of angry, happy." in done.stderr
+    )
+
+
+@pytest.mark.slow
 def test_with_the_network(command, both, tmp_path):
     command.run(
         "--data-root", str(both), "--store", str(tmp_path), *SETTINGS, "--epochs", "3", module="flows.cross_corpus"

@@ -133,7 +133,7 @@ def test_a_broken_file_never_raises(kind):
     whole = encoded(noise(3_000), kind=kind)
     for length in range(1, len(whole), 97):
         facts = audio.inspect(whole[:length], "a")
-        assert facts.problem is None or (facts.problem[0] in BROKEN and "a " in facts.problem[1])
+        assert facts.problem is None or (facts.problem[0] in {*BROKEN, "truncated"} and "a " in facts.problem[1])
 
 
 # -- the hash ---------------------------------------------------------------------------------------------------------
@@ -205,3 +205,28 @@ def test_nothing_is_wrong_with_emodb(shared):
     assert (round(min(durations_s), 2), round(max(durations_s), 2), len(facts)) == (1.23, 8.98, 535)
     assert {(found.sample_rate_hz, found.n_channels) for found in facts.values()} == {(16_000, 1)}
     assert len({found.audio_sha256 for found in facts.values()}) == 535
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_file_that_was_cut_off_is_said_to_be(kind, subtype):
+    """libsndfile reads what is there and says nothing."""
+    file = io.BytesIO()
+    soundfile.write(file, np.sin(np.arange(16_001) / 20).astype(np.float32), 16_000, format=kind, subtype=subtype)
+    whole = file.getvalue()
+    assert audio.inspect(whole, "a").problem is None
+    assert audio.inspect(whole + b"LIST\x04\0\0\0abcd", "a").problem is None
+    found = audio.inspect(whole[: len(whole) // 2], "a.wav").problem
+    missing = len(whole) - len(whole) // 2
+    assert found is not None
+    assert found[0] == "truncated"
+    assert f"a.wav is cut off: its header promises {missing} bytes more than the {len(whole) // 2} that" in found[1]
+
+
+def test_a_streamed_recording_of_unknown_length_is_whole():
+    file = io.BytesIO()
+    soundfile.write(file, np.sin(np.arange(16_000) / 20), 16_000, format="WAV")
+    whole = bytearray(file.getvalue())
+    at = whole.index(b"data")
+    whole[at + 4 : at + 8] = b"\xff\xff\xff\xff"
+    assert audio.inspect(bytes(whole), "a.wav").problem is None

@@ -61,6 +61,15 @@ def test_one_seed_and_an_empty_file_are_fine(tmp_path, name):
     assert settings("--config", str(file)).seeds == (46,)
 
 
+def test_an_option_in_two_spellings_and_an_empty_variable(tmp_path, monkeypatch):
+    file = tmp_path / "a.yaml"
+    file.write_text("run-id: a\nrun_id: b\n")
+    with pytest.raises(ConfigError, match="gives run_id twice, with a dash and with an underscore"):
+        settings("--config", str(file))
+    monkeypatch.setenv("TIMNET_STORE", "")
+    assert settings().store == RunSettings().store
+
+
 @pytest.mark.parametrize("line", ["epochs: true", "seeds: [true]", "store: false"])
 def test_yes_is_no_number(tmp_path, line):
     file = tmp_path / "a.yaml"
@@ -109,6 +118,7 @@ def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
         (["--seeds", "-1"], "--seeds -1: input should be greater than or equal to 0"),
         (["--seeds", ","], "--seeds (nothing): tuple should have at least 1 item"),
         (["--epochs", "0"], "--epochs 0: input should be greater than or equal to 1"),
+        (["--gpus-per-fold", "inf"], "--gpus-per-fold inf: input should be a finite number"),
         (["--store", ""], "--store : string should have at least 1 character"),
         (["--run-id", "../x"], "--run-id ../x: string should match pattern"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),

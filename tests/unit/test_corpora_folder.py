@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from timnet.corpora.base import Utterance
+from timnet.corpora.base import Source, Utterance
 from timnet.corpora.folder import own, signal_length
 from timnet.errors import ConfigError, CorpusError
 
@@ -349,3 +349,40 @@ def test_folders_by_speaker_and_then_emotion_are_refused(root):
 def test_a_speaker_may_be_called_joy(root):
     tree(root, "mine/angry/joy/1.wav", "mine/sad/joy/2.wav", "mine/sad/bo/3.wav")
     assert own("mine", str(root))[0].labels == ("angry", "sad")
+
+
+def test_recordings_that_cannot_be_read_are_named_and_rarer_suffixes_are_read(root):
+    tree(
+        root,
+        "mine/sad/1.caf",
+        "mine/sad/2.w64",
+        "mine/calm/3.AIFC",
+        "mine/calm/4.wave",
+        "mine/calm/5.m4a",
+        "mine/calm/6.txt",
+    )
+    _, found = found_in(root)
+    assert len(found.utterances) == 4
+    (problem,) = found.problems
+    assert (problem.kind, problem.path) == ("unreadable", "calm/5.m4a")
+    assert "calm/5.m4a: recordings of this kind cannot be read. Readable are .wav" in problem.message
+
+
+def test_a_table_in_the_corpuss_folder_says_what_it_leaves_out_anywhere_below(root):
+    with_table(
+        root, "path,emotion\nsad/a.wav,sad\nsad/b.wav,calm\n", "mine/sad/a.wav", "mine/sad/b.wav", "mine/happy/c.wav"
+    )
+    assert "Left out, as recordings that manifest.csv does not list: 1." in found_in(root)[1].notes
+
+
+def test_numbers_as_speakers_stay_apart(root):
+    tree(root, "mine/a.wav", "mine/b.wav")
+    table = pa.table({"path": ["a.wav", "b.wav"], "emotion": ["sad", "calm"], "speaker": [1234567.5, 1234568.25]})
+    pq.write_table(table, root / "mine/manifest.parquet")
+    assert {u.speaker for u in found_in(root)[1].utterances} == {"1234567.5", "1234568.25"}
+
+
+def test_a_store_inside_the_data_root_is_no_part_of_it(root):
+    tree(root, "mine/sad/1.wav", "mine/calm/2.wav", "store/corpora/x/3.wav", "storey/4.wav")
+    source = Source(str(root)).leaving_out(str(root / "store"))
+    assert list(pickle.loads(pickle.dumps(source)).listing) == ["mine/calm/2.wav", "mine/sad/1.wav", "storey/4.wav"]

@@ -6,7 +6,7 @@ import pytest
 
 from timnet.config import RECIPES, AblationSettings, FoldSettings, ModelSettings, RunSettings
 from timnet.errors import ConfigError
-from timnet.plan import check_claim, checked_ablation, plan, take_name
+from timnet.plan import check_claim, check_name, checked_ablation, plan, take_name
 from timnet.store import Store
 
 ONE, OTHER = {"DEMO": "1" * 16}, {"DEMO": "2" * 16}
@@ -75,6 +75,49 @@ def test_a_name_without_a_report_is_taken_over(store):
     reported(store, "mine")
     with pytest.raises(ConfigError, match="other recordings"):
         named(store, ONE, run_id="mine")
+
+
+def test_results_that_do_not_say_what_they_are_of_are_left_alone(store):
+    for text in (None, b"{", b"{}", b"[]"):
+        named(store, ONE, run_id="mine")
+        reported(store, "mine")
+        if text is None:
+            store.remove("runs/mine/settings.json")
+        else:
+            store.write_bytes("runs/mine/settings.json", text)
+        for ask in (
+            lambda: named(store, ONE, run_id="mine"),
+            lambda: check_claim(plan(RunSettings(store=store.uri, run_id="mine")), store),
+        ):
+            with pytest.raises(
+                ConfigError, match=r"runs/mine does not say what it is of: its settings\.json is missing"
+            ):
+                ask()
+        store.delete("runs/mine")
+
+
+def test_a_report_counts_though_its_summary_is_gone(store):
+    named(store, ONE, run_id="mine")
+    store.write_json("runs/mine/run.json", {})
+    with pytest.raises(ConfigError, match="other recordings"):
+        named(store, OTHER, run_id="mine")
+
+
+def test_a_name_that_was_taken_meanwhile_is_noticed(store):
+    """Before a report is written: two runs that began at once under one name."""
+    mine = take_name(plan(RunSettings(store=store.uri, run_id="mine")), ONE, store)
+    check_name(mine, ONE, store)
+    named(store, OTHER, run_id="mine")
+    with pytest.raises(ConfigError, match="taken by a run with other recordings of DEMO, which began while this one"):
+        check_name(mine, ONE, store)
+
+
+def test_names_that_an_ablation_makes_get_an_ending(store):
+    of_svm = checked_ablation(AblationSettings(store=store.uri, models="svm,tcn"))[0]
+    reported(store, take_name(plan(of_svm), ONE, store).run_id)
+    again = take_name(plan(of_svm), OTHER, store).run_id
+    assert again.startswith(f"{of_svm.run_id}-")
+    assert take_name(plan(of_svm), ONE, store).run_id == of_svm.run_id
 
 
 def test_a_split_table_counts_by_what_is_in_it(store, tmp_path):

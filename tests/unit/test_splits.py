@@ -183,9 +183,17 @@ def test_a_users_table_is_read_and_its_faults_are_named(tmp_path):
         ("utterance_id\na\n", "has no column part; received utterance_id"),
         ("utterance_id,part\na,dev\n", "row 2: part is 'dev'; allowed are train, validation, test"),
         ("utterance_id,part\na,train\na,test\n", "utterance 'a' is in fold 1 more than once"),
-        ("utterance_id,part,fold\na,train,x\n", "row 2: fold is a whole number from 1, received 'x'"),
-        ("utterance_id,part,fold\na,train,0\na,test,1\n", "folds are numbered from 1 without gaps, received 0, 1"),
-        ("utterance_id,part,fold\na,train,1\na,test,3\n", "folds are numbered from 1 without gaps, received 1, 3"),
+        ("utterance_id,part,fold\na,train,x\n", "row 2: fold is a whole number, 1 for the first, received 'x'"),
+        ("utterance_id,part,fold\na,train,3000000000\n", "1 for the first, received '3000000000'"),
+        ("part,utterance_id\ntrain,a\ntest\n", "row 3: has no utterance_id"),
+        (
+            "utterance_id,part,fold\na,train,0\na,test,1\n",
+            "row 2: fold is a whole number, 1 for the first, received '0'",
+        ),
+        (
+            "utterance_id,part,fold\na,train,1\na,test,3\nb,test,3\n",
+            "folds are numbered from 1 without gaps, received 1, 3",
+        ),
         ("utterance_id,part\n", "has no rows"),
         ("", "is empty"),
     ]:

@@ -107,6 +107,30 @@ def test_cut_off_files_are_said_to_be_broken(store, keep):
             read(name)
 
 
+def test_what_a_disk_has_changed_is_noticed_though_its_size_has_not(store):
+    table, schema = feature_table(n=50, n_frames=40)
+    store.write_table("t.parquet", table, schema)
+    whole = bytearray(store.read_bytes("t.parquet"))
+    for at in range(200, len(whole) - 2000, 400):
+        broken = whole.copy()
+        broken[at] ^= 4
+        store.write_bytes("t.parquet", bytes(broken))
+        with pytest.raises(BrokenFileError, match="is not a whole Parquet file"):
+            store.read_table("t.parquet", schema)
+
+
+def test_a_broken_file_says_which_it_is_and_its_folder_can_be_disowned(store):
+    committed(store)
+    store.write_bytes("work/shard/more.json", b"[[[[[[[")
+    with pytest.raises(BrokenFileError) as caught:
+        store.read_json("work/shard/more.json")
+    found = pickle.loads(pickle.dumps(caught.value))
+    assert (found.path, str(found)) == ("work/shard/more.json", str(caught.value))
+    assert store.disown(found.path) == "work"
+    assert not store.is_done("work")
+    assert store.disown(found.path) is None
+
+
 def test_a_file_that_is_no_text_is_no_json(store):
     store.write_bytes("j.json", b'{"a": "\xff"}')
     with pytest.raises(BrokenFileError, match="is not JSON"):
@@ -188,7 +212,7 @@ def test_errors_say_what_is_wrong(store):
     with pytest.raises(StoreError, match=r"is not JSON .* Delete it and run again"):
         store.read_json("half.json")
     store.write_bytes("half.parquet", b"PAR1")
-    with pytest.raises(StoreError, match="is not a Parquet file"):
+    with pytest.raises(StoreError, match="is not a whole Parquet file"):
         store.read_table("half.parquet")
     with pytest.raises(StoreError, match=r"The store 'nosuch://x' cannot be opened.*Allowed are a folder"):
         Store("nosuch://x")

@@ -31,7 +31,7 @@ class Utterance:
 class Problem:
     """Something that is wrong with a corpus: with one file (`path`), or with the whole (`path` None)."""
 
-    # unreadable, empty, silent, too-short, not-finite, unknown-label, unrecognised-name, missing-file, duplicate-id, count
+    # unreadable, empty, truncated, silent, too-short, not-finite, unknown-label, unrecognised-name, missing-file, duplicate-id, count
     kind: str
     message: str  # what is wrong, what was received and what is allowed; names the file
     path: str | None = None
@@ -49,13 +49,18 @@ class Found:
 class Source:
     """The files below a root, on a local disk or any fsspec URI; paths are relative, with forward slashes."""
 
-    def __init__(self, root: str):
+    def __init__(self, root: str, without: str | None = None):
         self.root = root.rstrip("/") or "/"
+        self._without = without
         self._fs, self._base = storage.open_at(self.root)
         self._base = self._base.rstrip("/")
 
     def __reduce__(self):
-        return (Source, (self.root,))
+        return (Source, (self.root, self._without))
+
+    def leaving_out(self, uri: str) -> "Source":
+        """The same without what lies below another path, such as a store inside a data root, which grows as it is used."""
+        return Source(self.root, uri.rstrip("/"))
 
     def __repr__(self) -> str:
         return f"Source({self.root!r})"
@@ -77,6 +82,8 @@ class Source:
             files = list(self._files(self._base, frozenset()))
         for full, info in files:
             path = full[len(self._base) :].lstrip("/")
+            if self._without and f"{self.root}/{path}".startswith(f"{self._without}/"):
+                continue
             if any(part.startswith(".") for part in path.split("/")):
                 continue
             found[path] = (int(info["size"]), _version(full, info))
@@ -108,11 +115,29 @@ def _version(full: str, info: Mapping[str, Any]) -> str:
     return str(info.get("ETag") or info.get("LastModified") or info.get("mtime") or "")
 
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au", ".opus")  # what libsndfile reads
+# What libsndfile reads and people keep speech in, and recordings that it does not read: those are named, not passed over.
+AUDIO_SUFFIXES = (
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64",
+    ".rf64",
+)  # fmt: skip
+OTHER_SUFFIXES = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka", ".ape", ".sph")
 
 
 def is_audio(path: str) -> bool:
     return path.lower().endswith(AUDIO_SUFFIXES)
+
+
+def not_readable(source: Source) -> list[Problem]:
+    """A problem for every recording of a kind that cannot be read."""
+    return [
+        Problem(
+            "unreadable",
+            f"{path}: recordings of this kind cannot be read. Readable are {', '.join(AUDIO_SUFFIXES)}; convert it.",
+            path,
+        )
+        for path in source.listing
+        if path.lower().endswith(OTHER_SUFFIXES)
+    ]
 
 
 @dataclass(frozen=True)

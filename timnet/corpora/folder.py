@@ -22,7 +22,7 @@ from functools import partial
 
 from timnet.config import SAMPLE_RATE_HZ
 from timnet.corpora import entries, names, recordings_table
-from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance, is_audio
+from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance, is_audio, not_readable
 from timnet.corpora.naming import unrecognised
 from timnet.corpora.recordings_table import OPTIONAL, SUFFIXES, Row
 from timnet.errors import ConfigError, CorpusError
@@ -132,7 +132,7 @@ def signal_length(corpus: Corpus, durations_s: Sequence[float]) -> int:
 
 def find_in_folders(source: Source) -> Found:
     """emotion/file or emotion/speaker/file; deeper folders are read too, and say nothing."""
-    utterances, problems = [], []
+    utterances, problems = [], not_readable(source)
     depths: Counter[int] = Counter()
     for path in filter(is_audio, source.listing):
         folders = path.split("/")[:-1]
@@ -188,7 +188,10 @@ def find_in_table(table: str, source: Source) -> Found:
     if ignored:
         notes.append(f"{table}: other columns are ignored: {', '.join(ignored)}.")
     folders = {posixpath.dirname(path) for path in by_path}
-    n_unlisted = sum(is_audio(path) and path not in by_path and posixpath.dirname(path) in folders for path in on_disk)
+    all_of_it = posixpath.basename(table).startswith("manifest.")  # a table in the corpus's own folder
+    n_unlisted = sum(
+        is_audio(path) and path not in by_path and (all_of_it or posixpath.dirname(path) in folders) for path in on_disk
+    )
     if n_unlisted:
         notes.append(f"Left out, as recordings that {table} does not list: {n_unlisted}.")
     return Found(tuple(utterances), tuple(problems), tuple(notes))

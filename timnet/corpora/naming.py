@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 
-from timnet.corpora.base import Found, Problem, Source, Utterance, is_audio
+from timnet.corpora.base import Found, Problem, Source, Utterance, is_audio, not_readable
 
 Rule = Callable[[str], Utterance | Problem | None]  # None: a recording that is not of this corpus's task
 
@@ -25,7 +25,7 @@ def by_name(
     `left_out` says, for the notes, what the recordings are for which the rule returns None.
     """
     first: dict[Hashable, Utterance] = {}
-    problems: list[Problem] = []
+    problems = not_readable(source)
     n_left_out = 0
     for path in filter(is_audio, source.listing):
         outcome = rule(path)

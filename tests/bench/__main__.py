@@ -1,0 +1,24 @@
+"""All benchmarks that are ratios, one after the other, into docs/benchmarks.md: `make bench`."""
+
+from pathlib import Path
+
+from tests.bench import extraction, ratios, training
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
+
+INTRODUCTION = """# Benchmarks
+
+Made by `make bench` on {machine}. A ratio is the reference's time by ours, both measured in turn in the same run: the
+median, and the smallest and largest round. References are what a user would write with the library alone.
+"""
+
+
+def main() -> None:
+    found = [*extraction.main(), *training.main()]
+    page = f"{INTRODUCTION.format(machine=ratios.machine())}\n{ratios.table(found)}\n"
+    PAGE.write_text(page)
+    print(page)
+
+
+if __name__ == "__main__":
+    main()
