@@ -40,7 +40,7 @@ def run_name() -> str:
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Run everything that is missing and report; returns the summary, in which failed folds are named.
+    """Run everything that is missing or broken and report; returns the summary, in which failed folds are named.
 
     Raises ConfigError, CorpusError or SplitError where nothing can be trained.
     """
@@ -58,6 +58,7 @@ def run(settings: Settings) -> dict[str, Any]:
                 if (folder := context.store.disown(error.path)) is None:
                     raise
                 reporter.say(f"{folder} is made again, as a file in it is broken: {error}")
+                context.dismiss()  # or there may be no CPU left to extract with
         reporter.say(f"All of it took {time.perf_counter() - started:.1f} s")
         return summary
 

@@ -39,8 +39,7 @@ class RunContext:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop.set()
-        if self._pool is not None:
-            self._pool.close()
+        self.dismiss()
         self._stack.close()
 
     def connect(self) -> None:
@@ -59,6 +58,13 @@ class RunContext:
                 size = cluster.slots(settings.threads_per_fold, settings.gpus_per_fold, settings.max_parallel)
                 self._pool = TrainerPool(self.run_id, size, settings.threads_per_fold, settings.gpus_per_fold)
             return self._pool
+
+    def dismiss(self) -> None:
+        """Kill the trainers, which hold CPUs; the next call of `trainers` makes a new pool."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     @contextlib.contextmanager
     def timed(self, name: str, *, reused: bool = False) -> Iterator[None]:

@@ -51,7 +51,11 @@ class Reporter:
 
     def expect(self, n_folds: int, n_epochs: int) -> None:
         """Announce the folds that have to be trained and the epochs they have in all."""
-        self._n_folds, self._n_epochs = n_folds, n_epochs
+        self._n_folds, self._n_epochs, self._finished = n_folds, n_epochs, 0
+        self._done, self._resumed = {}, {}
+        if self._bar is not None:  # of folds that are made again
+            self._progress.remove_task(self._bar)
+            self._bar = None
         self._started = self._said = time.monotonic()
         if n_epochs:
             self._bar = self._progress.add_task("training", total=n_epochs, left="")
