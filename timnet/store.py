@@ -227,6 +227,10 @@ class Store:
             raise self._broken(path, "is no marker of this version of timnet")
         return marker
 
+    def size(self, folder: str) -> int:
+        """Bytes of all files below the folder; 0 where it does not exist."""
+        return sum(self._sizes(folder).values())
+
     def _sizes(self, folder: str) -> dict[str, int]:
         """Size in bytes of every file below the folder, by its path in it; empty where there is no such folder."""
         full = self._full(folder).rstrip("/")
