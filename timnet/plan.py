@@ -237,22 +237,31 @@ def _corpus_names(settings: Settings) -> list[str]:
     return names
 
 
+def located_corpus(name: str, data_root: str) -> tuple[Corpus, Source]:
+    """A known corpus or one of your own in a data root; raises ConfigError or CorpusError where it is not there."""
+    known = {one.lower(): one for one in corpora.names()}
+    name = known.get(name.lower(), name)
+    if name == "DEMO":
+        raise ConfigError("DEMO is made by the program when a run needs it: there is nothing to check.")
+    if name in known.values():
+        return corpora.get(name), corpora.locate(corpora.get(name), data_root)
+    return folder.own(name, data_root)
+
+
 def _locate(name: str, data_root: str | None, store: Store) -> tuple[Corpus, Source]:
     if name == "DEMO":
         return corpora.get(name), Source(store.at(f"corpora/DEMO-{demo.key()}"))
-    if name in corpora.names():
-        corpus = corpora.get(name)
-        if data_root is None:
-            raise ConfigError(
-                f"--corpora {name} needs --data-root DIR, the folder that holds {name}. {name} comes from: {corpus.source}"
-            )
-        return corpus, corpora.locate(corpus, data_root)
+    if data_root is None and name in corpora.names():
+        raise ConfigError(
+            f"--corpora {name} needs --data-root DIR, the folder that holds {name}. {name} comes from: "
+            f"{corpora.get(name).source}"
+        )
     if data_root is None:
         raise ConfigError(
             f"There is no corpus {name!r}; allowed are {', '.join(corpora.names())} and all, or with --data-root DIR the "
             "name of a folder (a sub-folder per emotion) or of a table (CSV or Parquet) of your own recordings in it."
         )
-    return folder.own(name, data_root)
+    return located_corpus(name, data_root)
 
 
 def _named(option: str, name: str, table: Mapping[str, Any]) -> Any:

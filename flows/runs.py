@@ -1,0 +1,103 @@
+"""`timnet runs`: what is in a store."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from flows.command import Environment, Parser
+from flows.printing import print_table
+
+
+def add(groups: Any) -> None:
+    """Add the command and its actions to the parser of `timnet`."""
+    default = Environment().store or "timnet-store"
+    where = Parser(add_help=False)
+    where.add_argument("--store", default=default, metavar="URI", help=f"the store [default: {default}]")
+    words = "list, show, report again or delete what is in a store"
+    actions = groups.add_parser("runs", help=words, description=words, allow_abbrev=False).add_subparsers(
+        metavar="ACTION", required=True
+    )
+    for name, (action, words) in _ACTIONS.items():
+        one = actions.add_parser(name, help=words, description=words, parents=[where], allow_abbrev=False)
+        one.set_defaults(action=action)
+        if name != "list":
+            one.add_argument("run", metavar="RUN", help="the run's id")
+        if name == "delete":
+            one.add_argument("--yes", action="store_true", help="do it; without this, only what would go is said")
+            one.add_argument(
+                "--with-folds", action="store_true", help="also the folds that no other run's report needs"
+            )
+
+
+def _list(given: argparse.Namespace) -> None:
+    from timnet import runs
+    from timnet.report import text
+    from timnet.store import Store
+
+    rows: list[tuple[str, ...]] = [("run", "state", "made", "size", "corpus", "folds", "WAR", "UAR")]
+    for run in runs.runs(_opened(Store, given)):
+        first = (run.run_id, run.state, text.when(run.created) if run.created else "–", _size(run.n_bytes))
+        corpora = (run.summary or {}).get("corpora") or {"–": None}
+        for name, corpus in corpora.items():
+            cells: tuple[str, ...] = (name, "–", "–", "–")
+            if corpus is not None:
+                done = f"{corpus['folds_completed']} of {corpus['folds_total']}"
+                scores = (text.percent(corpus["pooled"][score]) for score in ("war", "uar"))
+                cells = (text.named(name, corpus), done, *scores)
+            rows.append((*first, *cells))
+            first = ("", "", "", "")
+    print_table(rows)
+
+
+def _show(given: argparse.Namespace) -> None:
+    from timnet import report, runs
+    from timnet.store import Store
+
+    store = _opened(Store, given)
+    run = runs.run(store, given.run)
+    print(f"{run.run_id}: {run.state}, {_size(run.n_bytes)} and {len(runs.folds_of(store, given.run))} folds")
+    if run.summary is not None:
+        print(report.terminal(run.summary))
+        print(f"Report: {store.at(f'runs/{run.run_id}/report/index.html')}")
+
+
+def _report(given: argparse.Namespace) -> None:
+    from timnet import report, runs
+    from timnet.store import Store
+
+    store = _opened(Store, given)
+    print(report.terminal(runs.report_again(store, given.run)))
+    print(f"Report: {store.at(f'runs/{given.run}/report/index.html')}")
+
+
+def _delete(given: argparse.Namespace) -> None:
+    from timnet import runs
+    from timnet.store import Store
+
+    store = _opened(Store, given)
+    run = runs.run(store, given.run)
+    if not given.yes:
+        print(
+            f"{run.run_id} ({run.state}, {_size(run.n_bytes)}) would be deleted from {store.uri}. Add --yes to do it."
+        )
+        return
+    n_folds = runs.delete(store, given.run, with_folds=given.with_folds)
+    print(f"Deleted {run.run_id}" + (f" and {n_folds} folds that no other run needs" if given.with_folds else "") + ".")
+
+
+def _opened(store: Callable, given: argparse.Namespace) -> Any:
+    opened = store(given.store)
+    opened.check()
+    return opened
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 2**20:.1f} MiB"
+
+
+_ACTIONS = {
+    "list": (_list, "every run with its state, size and scores"),
+    "show": (_show, "one run: its scores and where its report is"),
+    "report": (_report, "make the report of a run again, without training"),
+    "delete": (_delete, "delete a run"),
+}

@@ -1,0 +1,75 @@
+"""`timnet corpora`: the list, and the check of a corpus without Ray and without a store."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from flows.main import main
+from timnet import corpora
+
+
+@pytest.fixture
+def root(tmp_path):
+    for emotion in ("angry", "sad"):
+        for speaker in ("ann", "bo"):
+            path = tmp_path / "mine" / emotion / speaker / "1.wav"
+            path.parent.mkdir(parents=True)
+            soundfile.write(path, 0.1 * np.sin(np.arange(8000) / 9), 8000)
+    return tmp_path
+
+
+def test_the_list_has_every_corpus_with_its_licence_and_source(capsys):
+    main(["corpora", "list"])
+    said = capsys.readouterr().out
+    for name in corpora.names():
+        corpus = corpora.get(name)
+        assert f"{name}{' (synthetic)' if corpus.synthetic else ''}: {corpus.title}" in said
+        assert corpus.licence in said
+        assert corpus.source in said
+
+
+def test_a_corpus_without_fault(root, capsys):
+    main(["corpora", "check", "mine", "--data-root", str(root)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"mine in {root}/mine: 4 recordings that can be used, 0.00 h"
+    assert [line.split() for line in lines[2:5]] == [["angry", "2", "–"], ["sad", "2", "–"], ["speakers", "2", "–"]]
+    assert lines[-1] == "Nothing is wrong with it."
+
+
+def test_what_is_wrong_is_listed_and_is_the_exit_status(root, capsys):
+    (root / "mine/sad/bo/2.wav").write_bytes(b"")
+    (root / "mine/sad/bo/3.m4a").write_bytes(b"x")
+    with pytest.raises(SystemExit) as caught:
+        main(["corpora", "check", "mine", "--data-root", str(root)])
+    assert caught.value.code == 1
+    said = capsys.readouterr().out
+    assert "problem: sad/bo/2.wav is an empty file (0 bytes)." in said
+    assert "problem: sad/bo/3.m4a: recordings of this kind cannot be read." in said
+    assert said.endswith("2 problems.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["EMODB", "--data-root", "/no/such"], "--data-root /no/such is not there"),
+        (["nobody", "--data-root", "."], "There is no corpus nobody"),
+        (["DEMO", "--data-root", "."], "there is nothing to check"),
+        (["EMODB"], "the following arguments are required: --data-root"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, text, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(["corpora", "check", *arguments])
+    assert caught.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    command = f"{sys.executable} -m flows.main corpora list | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("CASIA: ")
