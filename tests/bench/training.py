@@ -17,7 +17,7 @@ import numpy as np
 
 from tests.bench import ratios
 
-FOLDS, EPOCHS, ROUNDS = 4, 40, 1
+FOLDS, EPOCHS, ROUNDS = 2, 40, 1
 N_UTTERANCES, N_CLASSES = 535, 7
 
 REFERENCE = """

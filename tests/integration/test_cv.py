@@ -242,7 +242,7 @@ def test_the_report_of_other_recordings_is_not_overwritten(command, recordings, 
     assert page.read_bytes() == before
 
 
-@pytest.mark.parametrize("delay_s", [0.2, 1, 3.5])
+@pytest.mark.parametrize("delay_s", [0.2, pytest.param(1, marks=pytest.mark.slow), 3.5])
 def test_a_command_may_be_stopped_at_any_time(command, recordings, tmp_path, delay_s):
     """While it imports, while Prefect's API starts, while Ray starts: one line, and nothing is left."""
     running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
