@@ -33,7 +33,7 @@ format: $(ENVIRONMENT)
 # The lock holds names, versions and hashes, and no address of a registry.
 lock: $(ENVIRONMENT)
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" --group dev pyproject.toml --output-file requirements.lock
+		--custom-compile-command "make lock" --all-extras --group dev pyproject.toml --output-file requirements.lock
 
 $(ENVIRONMENT): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

@@ -36,6 +36,12 @@ class Parser(argparse.ArgumentParser):
         raise ConfigError(f"{message}. See --help.")
 
 
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add --store to a command that has no other setting."""
+    default = Environment().store or RunSettings.model_fields["store"].default
+    parser.add_argument("--store", default=default, metavar="URI", help=f"the store [default: {default}]")
+
+
 def option(field: str) -> str:
     return "--" + field.replace("_", "-")
 

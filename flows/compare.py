@@ -6,7 +6,7 @@ and a paired test.
 
 import sys
 
-from flows.command import Environment, Parser, fail
+from flows.command import Parser, add_store, fail
 from timnet.errors import TimnetError
 
 
@@ -16,8 +16,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="run ids; the first is what the others are compared with"
     )
-    default = Environment().store or "timnet-store"
-    parser.add_argument("--store", default=default, metavar="URI", help=f"where the runs are [default: {default}]")
+    add_store(parser)
     try:
         given = parser.parse_args(arguments)
         from timnet.report import side_by_side

@@ -1,18 +1,19 @@
 """`timnet runs`: what is in a store."""
 
 import argparse
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flows.command import Environment, Parser
+from flows.command import Parser, add_store
 from flows.printing import print_table
+
+if TYPE_CHECKING:
+    from timnet.store import Store
 
 
 def add(groups: Any) -> None:
     """Add the command and its actions to the parser of `timnet`."""
-    default = Environment().store or "timnet-store"
     where = Parser(add_help=False)
-    where.add_argument("--store", default=default, metavar="URI", help=f"the store [default: {default}]")
+    add_store(where)
     words = "list, show, report again or delete what is in a store"
     actions = groups.add_parser("runs", help=words, description=words, allow_abbrev=False).add_subparsers(
         metavar="ACTION", required=True
@@ -32,10 +33,9 @@ def add(groups: Any) -> None:
 def _list(given: argparse.Namespace) -> None:
     from timnet import runs
     from timnet.report import text
-    from timnet.store import Store
 
     rows: list[tuple[str, ...]] = [("run", "state", "made", "size", "corpus", "folds", "WAR", "UAR")]
-    for run in runs.runs(_opened(Store, given)):
+    for run in runs.runs(_opened(given)):
         first = (run.run_id, run.state, text.when(run.created) if run.created else "–", _size(run.n_bytes))
         corpora = (run.summary or {}).get("corpora") or {"–": None}
         for name, corpus in corpora.items():
@@ -51,9 +51,8 @@ def _list(given: argparse.Namespace) -> None:
 
 def _show(given: argparse.Namespace) -> None:
     from timnet import report, runs
-    from timnet.store import Store
 
-    store = _opened(Store, given)
+    store = _opened(given)
     run = runs.run(store, given.run)
     print(f"{run.run_id}: {run.state}, {_size(run.n_bytes)} and {len(runs.folds_of(store, given.run))} folds")
     if run.summary is not None:
@@ -63,18 +62,16 @@ def _show(given: argparse.Namespace) -> None:
 
 def _report(given: argparse.Namespace) -> None:
     from timnet import report, runs
-    from timnet.store import Store
 
-    store = _opened(Store, given)
+    store = _opened(given)
     print(report.terminal(runs.report_again(store, given.run)))
     print(f"Report: {store.at(f'runs/{given.run}/report/index.html')}")
 
 
 def _delete(given: argparse.Namespace) -> None:
     from timnet import runs
-    from timnet.store import Store
 
-    store = _opened(Store, given)
+    store = _opened(given)
     run = runs.run(store, given.run)
     if not given.yes:
         print(
@@ -85,10 +82,12 @@ def _delete(given: argparse.Namespace) -> None:
     print(f"Deleted {run.run_id}" + (f" and {n_folds} folds that no other run needs" if given.with_folds else "") + ".")
 
 
-def _opened(store: Callable, given: argparse.Namespace) -> Any:
-    opened = store(given.store)
-    opened.check()
-    return opened
+def _opened(given: argparse.Namespace) -> "Store":
+    from timnet.store import Store
+
+    store = Store(given.store)
+    store.check()
+    return store
 
 
 def _size(n_bytes: int) -> str:

@@ -1,5 +1,6 @@
 """Prefect tasks from recordings to features: scan a corpus, split it, extract its features."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from timnet.corpora.base import Corpus, Problem
 from timnet.features import FeatureProfile, feature_key, n_frames
 from timnet.plan import CorpusPlan
 from timnet.splits import Columns, Fold, Protocol
+from timnet.store import Store
 
 SCAN_VERSION = 1  # raise when a scan of the same files would find something else
 SPLIT_VERSION = 1  # raise when a protocol cuts differently
@@ -49,10 +51,7 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
             paths = [utterance.path for utterance in found.utterances]
             facts = _inspect(planned, paths, context) if paths else {}
             table, problems = manifest.build(corpus, found, facts)
-            store.write_table(f"{target}/manifest.parquet", table, tables.MANIFEST)
-            store.write_json(f"{target}/problems.json", [asdict(problem) for problem in problems])
-            facts = {"key": manifest.manifest_key(table), "n_utterances": table.num_rows, "notes": list(found.notes)}
-            store.mark_done(target, facts)
+            _keep(store, target, table, problems, found.notes)
     facts = store.done(target)
     problems = [Problem(**problem) for problem in store.read_json(f"{target}/problems.json")]
     manifest.check(corpus, problems, skip_bad=context.settings.skip_bad)
@@ -71,6 +70,13 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
         problems=tuple(problems),
         notes=tuple(facts["notes"]),
     )
+
+
+def _keep(store: Store, target: str, table: pa.Table, problems: Sequence[Problem], notes: Sequence[str]) -> None:
+    store.write_table(f"{target}/manifest.parquet", table, tables.MANIFEST)
+    store.write_json(f"{target}/problems.json", [asdict(problem) for problem in problems])
+    facts = {"key": manifest.manifest_key(table), "n_utterances": table.num_rows, "notes": list(notes)}
+    store.mark_done(target, facts)
 
 
 def _inspect(planned: CorpusPlan, paths: list[str], context: RunContext) -> dict:
@@ -134,9 +140,7 @@ def join(scanned: list[Scanned], corpus: Corpus, context: RunContext) -> Scanned
     notes = [f"{name}: {n} of {of} recordings, those of the shared emotions." for name, (of, n) in counted.items()]
     notes += [f"{one.columns.corpus}: {note}" for one in scanned for note in one.notes]
     if not store.is_done(target):
-        store.write_table(f"{target}/manifest.parquet", table, tables.MANIFEST)
-        store.write_json(f"{target}/problems.json", [asdict(problem) for problem in problems])
-        store.mark_done(target, {"key": key, "n_utterances": table.num_rows, "notes": notes})
+        _keep(store, target, table, problems, notes)
     context.reporter.say(f"{corpus.name}: {table.num_rows} utterances of {', '.join(corpus.labels)}")
     columns = Columns.of(corpus.name, corpus.labels, table)
     return Scanned(target, table, key, columns, scanned[0].signal_length, problems, tuple(notes))

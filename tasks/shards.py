@@ -85,22 +85,22 @@ def load_features(store: Store, parts: Sequence[tuple[str, Sequence[str]]]) -> n
     One float32 array (n_utterances, n_frames, n_coefficients); utterances that are not asked for are left out. Runs as a
     task so that the array goes from the store into Ray's object store without passing through the driver.
     """
-    shapes = {(facts["n_frames"], facts["n_coefficients"]) for facts in (store.done(folder) for folder, _ in parts)}
-    (shape,) = shapes  # one signal length and one profile for all
+    markers = [store.done(folder) for folder, _ in parts]
+    (shape,) = {(facts["n_frames"], facts["n_coefficients"]) for facts in markers}  # one length and profile for all
     result = np.empty((sum(len(ids) for _, ids in parts), *shape), np.float32)
     start = 0
-    for folder, utterance_ids in parts:
-        _fill(result[start : start + len(utterance_ids)], store, folder, utterance_ids)
+    for (folder, utterance_ids), facts in zip(parts, markers, strict=True):
+        _fill(result[start : start + len(utterance_ids)], store, folder, facts["n_shards"], utterance_ids)
         start += len(utterance_ids)
     return result
 
 
-def _fill(result: np.ndarray, store: Store, folder: str, utterance_ids: Sequence[str]) -> None:
+def _fill(result: np.ndarray, store: Store, folder: str, n_shards: int, utterance_ids: Sequence[str]) -> None:
     row = {utterance: i for i, utterance in enumerate(utterance_ids)}
     found = np.zeros(len(row), bool)
-    for number in range(store.done(folder)["n_shards"]):
-        path = f"{shard_folder(folder, number)}/{FEATURES_FILE}"
-        table = store.read_table(path, tables.features_schema(*result.shape[1:]))
+    schema = tables.features_schema(*result.shape[1:])
+    for number in range(n_shards):
+        table = store.read_table(f"{shard_folder(folder, number)}/{FEATURES_FILE}", schema)
         wanted = [
             (i, row[utterance]) for i, utterance in enumerate(table["utterance_id"].to_pylist()) if utterance in row
         ]

@@ -168,9 +168,7 @@ def _difference(name: str, matrices: np.ndarray, n_a: int, n_draws: int) -> Diff
     each = of(matrices.sum(axis=1))
     # The interval is one of a mean over the seeds; with these factors, that mean is a's mean minus b's.
     factors = n_seeds * np.concatenate([np.full(n_a, 1 / n_a), np.full(n_seeds - n_a, -1 / (n_seeds - n_a))])
-    interval = metrics.interval(matrices, lambda drawn: factors * of(drawn), n_draws)
-    if interval is not None and interval[0] == interval[1]:  # no width would claim a certainty there is not
-        interval = None
+    interval = metrics.of_width(metrics.interval(matrices, lambda drawn: factors * of(drawn), n_draws))
     return Difference(name, float(each[:n_a].mean()), float(each[n_a:].mean()), interval)
 
 

@@ -59,7 +59,8 @@ def joint(manifests: Sequence[tuple[str, pa.Table]], labels: Sequence[str]) -> p
     """
     rows = []
     for corpus, manifest in manifests:
-        absent = [label for label in labels if label not in set(manifest["emotion"].to_pylist())]
+        emotions = set(manifest["emotion"].to_pylist())
+        absent = [label for label in labels if label not in emotions]
         if absent:
             raise CorpusError(
                 f"{corpus} has no recording of {', '.join(absent)} that can be used, and every corpus needs all of "

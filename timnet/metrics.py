@@ -162,6 +162,14 @@ def interval(
     return float(low), float(high)
 
 
+def of_width(ends: tuple[float, float] | None) -> tuple[float, float] | None:
+    """An interval worth showing: None where its ends are equal, as with 100 % everywhere.
+
+    No width would claim a certainty there is not.
+    """
+    return None if ends is None or ends[0] == ends[1] else ends
+
+
 def _hits(matrix: np.ndarray) -> np.ndarray:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
 

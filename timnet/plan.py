@@ -147,16 +147,20 @@ def checked_ablation(settings: AblationSettings) -> list[RunSettings]:
     return each
 
 
-def check_claim(planned: Plan, store: Store) -> None:
-    """A run's name belongs to its settings: the same name with others would overwrite results. Raises ConfigError."""
+def check_claim(planned: Plan, store: Store) -> dict[str, Any] | None:
+    """A run's name belongs to its settings: the same name with others would overwrite results. Raises ConfigError.
+
+    Returns what the name is taken for, None where it is free.
+    """
     theirs = _claimed(planned.run_id, store)
     if theirs is None:
-        return
+        return None
     mine, their = planned.claim, theirs["settings"]
     differing = sorted(key for key in mine.keys() | their.keys() if mine.get(key) != their.get(key))
     if differing:
         listed = "; ".join(f"{key}: {their.get(key)} there, {mine.get(key)} now" for key in differing)
         raise _taken(planned.run_id, f"other settings ({listed})", store)
+    return theirs
 
 
 def take_name(planned: Plan, recordings: Mapping[str, str], store: Store) -> Plan:
@@ -184,8 +188,7 @@ def take_name(planned: Plan, recordings: Mapping[str, str], store: Store) -> Pla
 
 def check_name(planned: Plan, recordings: Mapping[str, str], store: Store) -> None:
     """Raises ConfigError where another run has taken the name since `take_name`."""
-    check_claim(planned, store)
-    theirs = _claimed(planned.run_id, store)
+    theirs = check_claim(planned, store)
     if theirs is None or theirs["recordings"] != recordings:
         others = "recordings" if theirs is None else f"recordings of {_others(theirs, recordings)}"
         raise _taken(planned.run_id, f"other {others}, which began while this one worked", store)

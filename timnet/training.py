@@ -177,10 +177,8 @@ class _Network:
                 loss = total / tf.cast(tf.shape(x)[0], tf.float32)
             return total, tf.argmax(logits, axis=1), tape.gradient(loss, self.model.trainable_variables)
 
-        if program:
-            gradients = tf.function(
-                gradients, jit_compile=True
-            )  # the optimizer's many small steps take long to compile
+        if program:  # without the optimizer, whose many small steps take long to compile
+            gradients = tf.function(gradients, jit_compile=True)
 
         # One trace for every batch size: a second one for the partial last batch would cost seconds.
         @tf.function(input_signature=[frames, targets, dropout])

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 EPOCH = "epoch"
 
+BATCH_NORM_EPSILON = 1e-3
+BATCH_NORM_MOMENTUM = 0.99
+
 
 def _no_network(settings: ModelSettings) -> "keras.Model":
     raise ConfigError(

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from timnet.config import ModelSettings
-from timnet.models.base import variables
-from timnet.models.timnet import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
+from timnet.models.base import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, variables
 
 if TYPE_CHECKING:
     import keras

@@ -6,18 +6,16 @@ block the two directions are added (the backward one stays reversed) and average
 summed with one learned weight each and classified. 106 992 parameters with 8 blocks and 7 classes.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from timnet.config import ModelSettings
-from timnet.models.base import Model, check
+from timnet.models.base import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, Model, check
+from timnet.models.compiled import Program, learned_sum
 
 if TYPE_CHECKING:
     import keras
 
-    from timnet.models.compiled import Program
-
-BATCH_NORM_EPSILON = 1e-3
-BATCH_NORM_MOMENTUM = 0.99
 FUSION_LIMIT = 0.05  # the weights of the sum start uniform in ±0.05
 
 
@@ -103,16 +101,10 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, fused(scales(frames, settings)), settings, "timnet")
 
 
-def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
-    from timnet.models.compiled import Program, learned_sum
-
-    return Program(model, settings, learned_sum, ("forward", "backward"))
-
-
 MODEL = Model(
     name="timnet",
     title="TIM-Net",
     description="bidirectional dilated causal convolutions with learned multi-scale fusion (Ye et al., ICASSP 2023)",
     build=build,
-    compiled=compiled,
+    compiled=partial(Program, fusion=learned_sum, directions=("forward", "backward")),
 )

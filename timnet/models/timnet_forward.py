@@ -4,16 +4,16 @@ The blocks of the forward direction alone are averaged over time and fused as in
 other direction: 53 640 with 8 blocks and 7 classes.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from timnet.config import ModelSettings
 from timnet.models.base import Model
+from timnet.models.compiled import Program, learned_sum
 from timnet.models.timnet import classified, direction, fused, inputs
 
 if TYPE_CHECKING:
     import keras
-
-    from timnet.models.compiled import Program
 
 
 def build(settings: ModelSettings) -> "keras.Model":
@@ -24,16 +24,10 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, fused(pooled), settings, "timnet_forward")
 
 
-def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
-    from timnet.models.compiled import Program, learned_sum
-
-    return Program(model, settings, learned_sum, ("forward",))
-
-
 MODEL = Model(
     name="timnet-forward",
     title="TIM-Net, forward only",
     description="TIM-Net without the backward direction (ablation)",
     build=build,
-    compiled=compiled,
+    compiled=partial(Program, fusion=learned_sum, directions=("forward",)),
 )

@@ -4,16 +4,16 @@ The vectors of the blocks are averaged, each counting alike, instead of summed w
 with 8 blocks and 7 classes, 8 fewer than TIM-Net: those of the fusion.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from timnet.config import ModelSettings
 from timnet.models.base import Model
+from timnet.models.compiled import Program, plain_mean
 from timnet.models.timnet import classified, inputs, scales
 
 if TYPE_CHECKING:
     import keras
-
-    from timnet.models.compiled import Program
 
 
 def build(settings: ModelSettings) -> "keras.Model":
@@ -24,16 +24,10 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, mean, settings, "timnet_mean_fusion")
 
 
-def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
-    from timnet.models.compiled import Program, plain_mean
-
-    return Program(model, settings, plain_mean, ("forward", "backward"))
-
-
 MODEL = Model(
     name="timnet-mean-fusion",
     title="TIM-Net, plain mean",
     description="TIM-Net without dynamic fusion: the plain mean of the blocks' vectors (ablation)",
     build=build,
-    compiled=compiled,
+    compiled=partial(Program, fusion=plain_mean, directions=("forward", "backward")),
 )

@@ -4,16 +4,16 @@ Only the last block's vector, the one with the longest span, is classified; the 
 directions are there. 106 984 parameters with 8 blocks and 7 classes, 8 fewer than TIM-Net: those of the fusion.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from timnet.config import ModelSettings
 from timnet.models.base import Model
+from timnet.models.compiled import Program, last_of
 from timnet.models.timnet import classified, inputs, scales
 
 if TYPE_CHECKING:
     import keras
-
-    from timnet.models.compiled import Program
 
 
 def build(settings: ModelSettings) -> "keras.Model":
@@ -21,16 +21,10 @@ def build(settings: ModelSettings) -> "keras.Model":
     return classified(frames, scales(frames, settings)[-1], settings, "timnet_single_scale")
 
 
-def compiled(model: "keras.Model", settings: ModelSettings) -> "Program":
-    from timnet.models.compiled import Program, last_of
-
-    return Program(model, settings, last_of, ("forward", "backward"))
-
-
 MODEL = Model(
     name="timnet-single-scale",
     title="TIM-Net, last scale only",
     description="TIM-Net without multi-scale fusion: the last block's vector alone (ablation)",
     build=build,
-    compiled=compiled,
+    compiled=partial(Program, fusion=last_of, directions=("forward", "backward")),
 )

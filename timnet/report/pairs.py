@@ -47,11 +47,11 @@ def _pair(corpus: CorpusResult, folds: list[FoldResult], source: str, target: st
     n = len(corpus.labels)
     matrices = np.stack([metrics.confusions(*fold, n, len(keys)) for fold in found])
     each = matrices.sum(axis=1)
-    intervals = {name: metrics.interval(matrices, score.of) for name, score in metrics.SCORES.items()}
+    intervals = {name: metrics.of_width(metrics.interval(matrices, score.of)) for name, score in metrics.SCORES.items()}
     return {
         **scored,
         **{name: float(score.of(each).mean()) for name, score in metrics.SCORES.items()},
-        "interval": {name: list(ends) if ends and ends[0] < ends[1] else None for name, ends in intervals.items()},
+        "interval": {name: ends and list(ends) for name, ends in intervals.items()},
     }
 
 

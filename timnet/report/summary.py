@@ -214,5 +214,6 @@ def _or_none(value: np.ndarray) -> float | None:
 
 
 def _as_list(ends: tuple[float, float] | None) -> list[float] | None:
-    """None where the speakers do not differ, as with 100 % everywhere: no width would claim a certainty there is not."""
-    return None if ends is None or ends[0] == ends[1] else list(ends)
+    """An interval as JSON has it; None where there is none worth showing."""
+    shown = metrics.of_width(ends)
+    return None if shown is None else list(shown)
