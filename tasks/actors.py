@@ -23,6 +23,7 @@ CHECKPOINT_FILE = "checkpoint.npz"
 WEIGHTS_FILE = "weights.npz"
 HISTORY_FILE = "history.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
+CHOICES_FILE = "choices.parquet"
 METRICS_FILE = "metrics.json"
 
 
@@ -134,6 +135,8 @@ class FoldTrainer:
             )
         predictions = predictions_table(columns, settings.seed, settings.fold, rows[2], result)
         store.write_table(f"{folder}/{PREDICTIONS_FILE}", predictions, tables.PREDICTIONS)
+        if result.others:
+            store.write_table(f"{folder}/{CHOICES_FILE}", choices_table(columns, rows[2], result), tables.CHOICES)
         store.write_arrays(f"{folder}/{WEIGHTS_FILE}", result.weights)
         test = rows[2]
         scores = metrics.scores(columns.classes[test], result.probabilities.argmax(axis=1), len(columns.labels))
@@ -172,6 +175,22 @@ def predictions_table(columns: Columns, seed: int, fold: int, test: np.ndarray, 
             "embedding": pa.array(list(result.embeddings), pa.list_(pa.float32())),
         },
         schema=tables.PREDICTIONS,
+    )
+
+
+def choices_table(columns: Columns, test: np.ndarray, result: Any) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "choice": choice,
+                "epoch": epoch,
+                "utterance_id": columns.utterance_id[row],
+                "predicted": columns.labels[index],
+            }
+            for choice, (epoch, probabilities) in sorted(result.others.items())
+            for row, index in zip(test, probabilities.argmax(axis=1), strict=True)
+        ],
+        schema=tables.CHOICES,
     )
 
 

@@ -58,7 +58,7 @@ def write_run(
             "settings": {"corpora": [made.name for made in corpora], "seeds": list(seeds), "protocol": protocol, "skip_bad": False, "data_root": None},
             "versions": {"timnet": "0.1.0", "python": "3.11.9", "keras": "3.15.0"},
             "machine": {"hostname": "prüfstand", "cpu": "x86_64", "n_cpus": 2, "memory_gib": 7.7, "gpus": 0},
-            "recipe": asdict(RECIPES["demo"].with_epochs(n_epochs)),
+            "recipe": asdict(RECIPES["demo"].having(n_epochs, None)),
             "protocol": {"name": row.name, "description": row.description, "selection": row.selection, "keeps_apart": list(row.keeps_apart)},
             "features": {"name": "soxr_hq", "description": "MFCC", "sample_rate_hz": 22_050, "n_coefficients": 39},
             "model": {"name": "timnet", "description": "TIM-Net", "n_parameters": {made.name: 106_992 for made in corpora}},
@@ -175,6 +175,10 @@ def _trained(
         schema=tables.PREDICTIONS,
     )
     store.write_table(f"{folder}/predictions.parquet", table, tables.PREDICTIONS)
+    if selection == "test":
+        store.write_table(
+            f"{folder}/choices.parquet", _choices(random, made, columns, test, parts, n_epochs), tables.CHOICES
+        )
     if n_epochs:
         history = history_of(random, n_epochs, n_classes, made.skill, parts["validation"] > 0, selection == "test")
         store.write_table(f"{folder}/history.parquet", history, tables.HISTORY)
@@ -183,6 +187,26 @@ def _trained(
     )
     store.write_json(f"{folder}/metrics.json", {"chosen_epoch": chosen, "n_parameters": 106_992})
     store.mark_done(folder, {})
+
+
+def _choices(
+    random: np.random.Generator, made: Made, columns: Columns, test: np.ndarray, parts: dict[str, int], n_epochs: int
+) -> pa.Table:
+    """What honest choices would have predicted: less well than the test part's own choice."""
+    rows = []
+    for choice in ("last", *(["validation"] if parts["validation"] else [])):
+        for i in test:
+            right = random.random() < 0.7 * made.skill
+            index = columns.classes[i] if right else random.integers(len(made.labels))
+            rows.append(
+                {
+                    "choice": choice,
+                    "epoch": n_epochs,
+                    "utterance_id": columns.utterance_id[i],
+                    "predicted": made.labels[index],
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=tables.CHOICES)
 
 
 def history_of(

@@ -58,8 +58,11 @@ class ClassicalTrainer:
         for c in (C_WITHOUT_CHOICE,) if settings.selection == "last" else C_CANDIDATES:
             kernel, bias = fit(table, data.classes[data.train], c)
             candidates.append({MEAN: mean, SD: sd, KERNEL: kernel, BIAS: bias, C: np.array(c)})
-        weights = candidates[_best(candidates, data, settings)]
-        return _predicted(data, weights, started, time.perf_counter())
+        weights = candidates[_best(candidates, data, settings.selection, settings)]
+        result = _predicted(data, weights, started, time.perf_counter())
+        if settings.selection == "test":
+            result.others = _others(candidates, data, settings)
+        return result
 
     def predict_with(self, data: FoldData, settings: FoldSettings, weights: Mapping[str, np.ndarray]) -> FoldResult:
         """Predict data.test with given weights; raises WeightsError where they do not fit the model."""
@@ -112,13 +115,24 @@ def _fit_of(settings: FoldSettings) -> Callable[[np.ndarray, np.ndarray, float],
     return fit
 
 
-def _best(candidates: list[dict[str, np.ndarray]], data: FoldData, settings: FoldSettings) -> int:
+def _others(
+    candidates: list[dict[str, np.ndarray]], data: FoldData, settings: FoldSettings
+) -> dict[str, tuple[int, np.ndarray]]:
+    """What honest choices would have given, as in timnet.choosing; there are no epochs, so the epoch is 0."""
+    chosen = {"last": C_CANDIDATES.index(C_WITHOUT_CHOICE)}
+    if len(data.validation):
+        chosen["validation"] = _best(candidates, data, "validation", settings)
+    table = statistics(data.features[data.test])
+    return {name: (0, softmax(_decisions(table, candidates[number]))) for name, number in chosen.items()}
+
+
+def _best(candidates: list[dict[str, np.ndarray]], data: FoldData, selection: str, settings: FoldSettings) -> int:
     """Number of the candidate that the part which may choose recognises best; the first of equals."""
-    if settings.selection == "last":
+    if selection == "last":
         return 0
-    rows = data.validation if settings.selection == "validation" else data.test
+    rows = data.validation if selection == "validation" else data.test
     table, truth = statistics(data.features[rows]), data.classes[rows]
-    score = "uar" if settings.selection == "validation" else "war"
+    score = "uar" if selection == "validation" else "war"
     predicted = [_decisions(table, weights).argmax(axis=1) for weights in candidates]
     return int(np.argmax([metrics.scores(truth, classes, settings.model.n_classes)[score] for classes in predicted]))
 

@@ -34,8 +34,10 @@ class Recipe:
     standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
     patience_epochs: int | None = None  # stop early; only where validation data choose the epoch
 
-    def with_epochs(self, epochs: int | None) -> "Recipe":
-        return self if epochs is None else replace(self, epochs=epochs)
+    def having(self, epochs: int | None, patience_epochs: int | None) -> "Recipe":
+        """The recipe with what was given in place of its own."""
+        given: dict[str, Any] = {"epochs": epochs, "patience_epochs": patience_epochs}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 RECIPES = {
@@ -198,6 +200,11 @@ class TrainSettings(CommonSettings):
 
     epochs: int | None = Field(None, ge=1, description="epochs of training [default: the recipe's]")
     recipe: str | None = Field(None, description="how the model is trained [default: fast; DEMO: demo]")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="stop a fold when its validation data have seen nothing better for so many epochs [default: never]",
+    )
     checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
 
 
@@ -235,6 +242,7 @@ class EvaluateSettings(FoldOptions, CommonSettings):
 
     kind: ClassVar[str] = "evaluate"
     epochs: ClassVar[None] = None
+    patience: ClassVar[None] = None
     model: ClassVar[str] = "timnet"
     recipe: ClassVar[str] = "published"
     checkpoint_every_epochs: ClassVar[int] = 1

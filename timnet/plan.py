@@ -64,6 +64,12 @@ def plan(settings: Settings) -> Plan:
             f"--protocol table and --split-table FILE go together; received --protocol {protocol.name} and "
             f"--split-table {settings.split_table}."
         )
+    if settings.patience is not None and not protocol.validates:
+        raise ConfigError(
+            f"--patience {settings.patience} waits for validation data, and the protocol {protocol.name} has none. Leave it "
+            "out, or use a --protocol that has: "
+            f"{', '.join(row.name for row in splits.PROTOCOLS.values() if row.validates)}."
+        )
     profile = _named("--features", settings.features, FEATURES)
     models.get(settings.model)
     recipe = None if settings.recipe is None else _named("--recipe", settings.recipe, RECIPES)
@@ -77,7 +83,7 @@ def plan(settings: Settings) -> Plan:
         chosen = recipe or RECIPES[corpus.recipe]
         seeds = settings.seeds or (FALLBACK_SEED if corpus.published_seed is None else corpus.published_seed,)
         n_folds = settings.folds or corpus.n_folds
-        planned.append(CorpusPlan(corpus, source, seeds, n_folds, chosen.with_epochs(settings.epochs)))
+        planned.append(CorpusPlan(corpus, source, seeds, n_folds, chosen.having(settings.epochs, settings.patience)))
     if isinstance(settings, EvaluateSettings):
         planned = [replace(corpus, weights=_weights(settings.weights, corpus, planned)) for corpus in planned]
     joint = _joint(planned, settings, recipe) if crosses else None
@@ -88,7 +94,7 @@ def plan(settings: Settings) -> Plan:
 
 def _joint(planned: list[CorpusPlan], settings: Settings, recipe: Recipe | None) -> CorpusPlan:
     corpus = cross_corpus.card([one.corpus for one in planned])
-    chosen = (recipe or RECIPES[corpus.recipe]).with_epochs(settings.epochs)
+    chosen = (recipe or RECIPES[corpus.recipe]).having(settings.epochs, settings.patience)
     return CorpusPlan(corpus, planned[0].source, settings.seeds or (FALLBACK_SEED,), corpus.n_folds, chosen)
 
 

@@ -70,6 +70,7 @@ class Protocol:
     keeps_apart: tuple[str, ...]  # columns of the manifest without a common value between (train, validation) and test
     make: Callable[["Columns", int, int], list[Fold]]
     uses_folds: bool = True  # False: the corpus itself says how many there are
+    validates: bool = True  # whether the training side gives away validation data, whatever chooses the epoch
 
 
 def split(protocol: "str | Protocol", columns: Columns, n_folds: int, seed: int) -> list[Fold]:
@@ -83,7 +84,7 @@ def split(protocol: "str | Protocol", columns: Columns, n_folds: int, seed: int)
 
 def check(folds: list[Fold], protocol: Protocol, columns: Columns) -> list[Fold]:
     """The folds themselves if a network can be trained, tested and where needed validated on every one of them."""
-    needed = ("train", "test", "validation") if protocol.selection == "validation" else ("train", "test")
+    needed = ("train", "test", "validation") if protocol.validates else ("train", "test")
     for number, fold in enumerate(folds, start=1):
         parts = dict(zip(PARTS, fold, strict=True))
         for part in needed:
@@ -300,6 +301,7 @@ PROTOCOLS = {
             "last",
             (),
             _published,
+            validates=False,
         ),
         Protocol(
             "published-leaky",
@@ -307,6 +309,22 @@ PROTOCOLS = {
             "test",
             (),
             _published,
+            validates=False,
+        ),
+        Protocol(
+            "stratified-leaky",
+            "the folds of stratified and the epoch chosen ON THE TEST FOLD: to show what that gains over its validation data",
+            "test",
+            (),
+            _stratified,
+        ),
+        Protocol(
+            "speaker-independent-leaky",
+            "the folds of speaker-independent and the epoch chosen ON THE TEST FOLD: to show what that gains over its "
+            "validation data",
+            "test",
+            ("speaker",),
+            _grouped("speaker", "speaker-independent", one_each=False),
         ),
         Protocol(
             "table",

@@ -56,6 +56,16 @@ PREDICTIONS = pa.schema(
     ]
 )
 
+# Where the test part chose the epoch: what honest choices would have predicted, in the order of the predictions.
+CHOICES = pa.schema(
+    [
+        pa.field("choice", pa.string(), nullable=False),  # last or validation
+        pa.field("epoch", pa.int32(), nullable=False),  # counted from 1; 0 where there are no epochs
+        pa.field("utterance_id", pa.string(), nullable=False),
+        pa.field("predicted", pa.string(), nullable=False),
+    ]
+)
+
 METRICS = pa.schema(
     [
         pa.field("corpus", pa.string(), nullable=False),

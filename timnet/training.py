@@ -8,12 +8,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from timnet import models
+from timnet.choosing import Chooser
 from timnet.config import FoldSettings, ModelSettings, Recipe
 from timnet.errors import TimnetError
 from timnet.models.base import get_weights, set_weights
@@ -23,6 +24,7 @@ PREDICT_BATCH = 64
 # Frames x blocks of a whole training from which on the compiled form is used, where the model has one. It takes 8 s to
 # compile and 2.6 s for each other size of a last batch, and saves about a second in 800 000 of these (EMODB, one thread).
 COMPILE_FROM = 12e6
+CHECKPOINT_VERSION = 2
 INPUT_MEAN, INPUT_SD = "input/mean", "input/sd"  # names of the standardisation among the weights
 _ORDER_STREAM, _WEIGHTS_STREAM, _DROPOUT_STREAM = 0, 1, 2
 
@@ -54,6 +56,8 @@ class FoldResult:
     chosen_epoch: int  # counted from 1; 0 where nothing was trained
     n_parameters: int
     seconds: dict[str, float]
+    # Where the test part chose: what else might have chosen (last, validation), the epoch and its probabilities of the test part.
+    others: dict[str, tuple[int, np.ndarray]] = field(default_factory=dict)
 
 
 class Trainer:
@@ -91,7 +95,8 @@ class Trainer:
         """Train on data.train and predict data.test once, with the weights of the epoch that settings.selection names.
 
         `last`: the last epoch. `validation`: the highest UAR on data.validation, among equals the lowest loss, then the
-        earliest. `test`: the highest accuracy on data.test, the earliest among equals; this is what leaks.
+        earliest. `test`: the highest accuracy on data.test, the earliest among equals; this is what leaks, and the result then
+        also says what honest choices would have given.
         Raises TimnetError where the data cannot be trained on or the loss stops being a number.
         """
         check_data(data, settings)
@@ -101,11 +106,9 @@ class Trainer:
         network = self._network(settings.model, recipe, compiled=work >= self._compile_from)
         mean, sd = _standardisation(data) if recipe.standardise else (None, None)
         network.start(settings.seed, settings.fold, mean, sd)
-        chooser = _Chooser(settings.selection, data)
-        history: list[dict[str, Any]] = []
+        chooser = Chooser(settings.selection, data)
         saved = checkpoint.load() if checkpoint else None
-        if saved is not None:
-            history = _restore(saved, network, chooser)
+        history = [] if saved is None else _restore(saved, network, chooser)
         while len(history) < recipe.epochs and not chooser.is_patient_no_more(len(history), recipe):
             row = _epoch(len(history) + 1, data, settings, network)
             row |= chooser.look(row["epoch"], network)
@@ -116,6 +119,7 @@ class Trainer:
             if checkpoint and len(history) % settings.checkpoint_every_epochs == 0 and len(history) < recipe.epochs:
                 checkpoint.save(_snapshot(network, chooser, history))
         trained = time.perf_counter()
+        others = chooser.others(len(history), network)
         chosen = chooser.use_best(network) or len(history)
         probabilities, embeddings = network.predict(data.features, data.test)
         return FoldResult(
@@ -126,6 +130,7 @@ class Trainer:
             chosen_epoch=chosen,
             n_parameters=network.n_parameters,
             seconds={"train": trained - started, "predict": time.perf_counter() - trained},
+            others=others,
         )
 
     def predict_with(self, data: FoldData, settings: FoldSettings, weights: Mapping[str, np.ndarray]) -> FoldResult:
@@ -241,57 +246,9 @@ class _Network:
         self.mean, self.sd = weights.get(INPUT_MEAN), weights.get(INPUT_SD)
 
 
-class _Chooser:
-    """Keeps the weights of the best epoch, by the part that the protocol allows to choose."""
-
-    def __init__(self, selection: str, data: FoldData):
-        self._selection, self._data = selection, data
-        self.best: tuple[float, float] | None = None  # the higher the better
-        self.epoch = 0
-        self.weights: dict[str, np.ndarray] = {}
-
-    def look(self, epoch: int, network: _Network) -> dict[str, float | None]:
-        """Evaluate what selection and curves need after an epoch; returns columns of the history."""
-        found: dict[str, float | None] = dict.fromkeys(
-            ("validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
-        )
-        if self._selection == "last":
-            return found
-        rows = getattr(self._data, self._selection)
-        probabilities, _ = network.predict(self._data.features, rows)
-        truth = self._data.classes[rows]
-        right = probabilities.argmax(axis=1) == truth
-        loss = _cross_entropy(probabilities, truth, network.smoothing)
-        found[f"{self._selection}_loss"] = loss
-        found[f"{self._selection}_accuracy"] = float(right.mean())
-        if self._selection == "validation":
-            uar = float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
-            score = (uar, -loss)
-        else:
-            score = (float(right.mean()), 0.0)
-        if self.best is None or score > self.best:
-            self.best, self.epoch, self.weights = score, epoch, network.weights()
-        return found
-
-    def is_patient_no_more(self, epochs_done: int, recipe: Recipe) -> bool:
-        patience = recipe.patience_epochs
-        return self._selection == "validation" and patience is not None and epochs_done - self.epoch >= patience > 0
-
-    def use_best(self, network: _Network) -> int:
-        if self._selection != "last":
-            network.load(self.weights)
-        return self.epoch
-
-
 def softmax(logits: np.ndarray) -> np.ndarray:
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray, smoothing: float) -> float:
-    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
-    own = logs[np.arange(len(truth)), truth]
-    return float(-((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean())
 
 
 def _epoch(epoch: int, data: FoldData, settings: FoldSettings, network: _Network) -> dict[str, Any]:
@@ -343,22 +300,25 @@ def _standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.where(sd > 1e-6, sd, 1).astype(np.float32)
 
 
-def _snapshot(network: _Network, chooser: _Chooser, history: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    state = {"history": history, "best": chooser.best, "epoch": chooser.epoch}
+def _snapshot(network: _Network, chooser: Chooser, history: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    best, weights = chooser.state()
+    state = {"version": CHECKPOINT_VERSION, "history": history, "best": best}
     arrays = {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
     arrays |= {f"model/{i}": v.numpy() for i, v in enumerate(network.model.variables)}
     arrays |= {f"optimizer/{i}": v.numpy() for i, v in enumerate(network.optimizer.variables)}
-    return arrays | {f"best/{name}": value for name, value in chooser.weights.items()}
+    return arrays | {f"best/{name}": value for name, value in weights.items()}
 
 
-def _restore(arrays: dict[str, np.ndarray], network: _Network, chooser: _Chooser) -> list[dict[str, Any]]:
+def _restore(arrays: dict[str, np.ndarray], network: _Network, chooser: Chooser) -> list[dict[str, Any]]:
+    """The history up to the checkpoint; empty where it is of another version, and the fold then starts anew."""
     state = json.loads(arrays["state"].tobytes())
+    if state.get("version") != CHECKPOINT_VERSION:
+        return []
     for kind, variables in (("model", network.model.variables), ("optimizer", network.optimizer.variables)):
         for i, variable in enumerate(variables):
             variable.assign(arrays[f"{kind}/{i}"])
-    chooser.best = None if state["best"] is None else tuple(state["best"])
-    chooser.epoch = state["epoch"]
-    chooser.weights = {name[5:]: value for name, value in arrays.items() if name.startswith("best/")}
+    best = {name.removeprefix("best/"): value for name, value in arrays.items() if name.startswith("best/")}
+    chooser.restore(state["best"], best)
     return state["history"]
 
 

@@ -56,7 +56,7 @@ x = random.normal(size=(n, 188, 39)).astype(np.float32)
 classes = (np.arange(n) % n_classes).astype(np.int32)
 nobody = (None,) * n
 columns = Columns("BENCH", tuple(map(str, range(n))), classes, tuple("abcdefg"[:n_classes]), nobody, nobody, nobody)
-recipe = RECIPES["published"].with_epochs(epochs)
+recipe = RECIPES["published"].having(epochs, None)
 with cluster.cluster("local"):
     features = ray.put(x)
     pool = TrainerPool("bench", cluster.slots(1, 0, None), 1, 0)

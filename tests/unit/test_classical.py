@@ -126,6 +126,18 @@ def test_choosing_on_the_test_part_is_no_worse_than_any_candidate(data):
     assert (leaky.probabilities.argmax(axis=1) == truth).mean() == pytest.approx(max(accuracies))
 
 
+def test_where_the_test_part_chooses_the_honest_choices_are_kept(data):
+    leaky = ClassicalTrainer().train(data, replace(SETTINGS, selection="test"))
+    for selection in ("validation", "last"):
+        honest = ClassicalTrainer().train(data, replace(SETTINGS, selection=selection))
+        np.testing.assert_array_equal(leaky.others[selection][1], honest.probabilities)
+        assert not honest.others
+    without = ClassicalTrainer().train(
+        replace(data, validation=data.validation[:0]), replace(SETTINGS, selection="test")
+    )
+    assert without.others.keys() == {"last"}
+
+
 def test_two_classes(data):
     two = replace(data, classes=np.minimum(data.classes, 1))
     settings = replace(SETTINGS, model=replace(MODEL, n_classes=2), selection="last")

@@ -146,3 +146,15 @@ def test_what_computes_a_fold_is_part_of_its_key():
     assert replace(fold, threads=2).that_train() != fold.that_train() != replace(fold, on_gpu=True).that_train()
     assert replace(fold, checkpoint_every_epochs=3).that_train() == fold.that_train()
     assert replace(fold, recipe=replace(fold.recipe, name="other")).that_train() == fold.that_train()
+
+
+def test_patience_needs_validation_data(store):
+    with pytest.raises(ConfigError) as caught:
+        plan(RunSettings(store=store.uri, protocol="published", patience=5))
+    assert str(caught.value) == (
+        "--patience 5 waits for validation data, and the protocol published has none. Leave it out, or use a --protocol that "
+        "has: speaker-independent, leave-one-speaker-out, leave-session-out, leave-sentence-out, speaker-and-sentence, "
+        "stratified, stratified-leaky, speaker-independent-leaky, table."
+    )
+    planned = plan(RunSettings(store=store.uri, patience=5, epochs=7))
+    assert (planned.corpora[0].recipe.patience_epochs, planned.corpora[0].recipe.epochs) == (5, 7)

@@ -1,5 +1,6 @@
 """Training: the same numbers whatever happens in between, the right epoch chosen, and Keras itself as the judge."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +48,10 @@ def assert_same(left, right):
     assert left.chosen_epoch == right.chosen_epoch
     for a, b in zip(left.history, right.history, strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    assert left.others.keys() == right.others.keys()
+    for name, (epoch, probabilities) in left.others.items():
+        assert right.others[name][0] == epoch
+        np.testing.assert_array_equal(right.others[name][1], probabilities)
 
 
 def test_a_used_trainer_gives_the_numbers_of_a_new_one(data, trainer):
@@ -135,11 +140,35 @@ def test_the_chosen_epoch_is_the_best_of_the_part_that_may_choose(data, trainer)
     )
 
 
+def test_where_the_test_part_chooses_the_honest_choices_of_the_same_training_are_kept(data, trainer):
+    """They are, bit by bit, what the honest protocols get."""
+    leaky = trainer.train(data, replace(SETTINGS, selection="test"))
+    for selection in ("validation", "last"):
+        honest = trainer.train(data, replace(SETTINGS, selection=selection))
+        assert not honest.others
+        epoch, probabilities = leaky.others[selection]
+        assert epoch == honest.chosen_epoch
+        np.testing.assert_array_equal(probabilities, honest.probabilities)
+    assert {row["validation_loss"] is None for row in leaky.history} == {False}
+    without = trainer.train(replace(data, validation=data.validation[:0]), replace(SETTINGS, selection="test"))
+    assert without.others.keys() == {"last"}
+
+
+def test_a_checkpoint_of_another_version_is_not_gone_on_from(data, trainer):
+    kept = Kept()
+    undisturbed = trainer.train(data, SETTINGS, checkpoint=kept)
+    state = json.loads(kept.saved[0]["state"].tobytes()) | {"version": 1}
+    older = kept.saved[0] | {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
+    assert_same(trainer.train(data, SETTINGS, checkpoint=Kept(older)), undisturbed)
+
+
 def test_patience_stops_a_fold_that_no_longer_improves(data, trainer):
     impatient = replace(RECIPE, epochs=200, patience_epochs=3)
     result = trainer.train(data, replace(SETTINGS, recipe=impatient))
     assert len(result.history) < 200
     assert len(result.history) == result.chosen_epoch + 3
+    leaky = trainer.train(data, replace(SETTINGS, recipe=impatient, selection="test"))  # the same training
+    assert len(leaky.history) == len(result.history)
 
 
 def test_standardisation_is_fitted_on_the_training_part_alone(data, trainer):

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from timnet import metrics, models, tables
-from timnet.errors import StoreError
+from timnet.errors import BrokenFileError, StoreError
 from timnet.models.base import EPOCH
 from timnet.store import Store
 
@@ -32,6 +33,8 @@ class FoldResult:
     predicted: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # likewise
     predictions: pa.Table = field(default_factory=tables.PREDICTIONS.empty_table)
     history: pa.Table = field(default_factory=tables.HISTORY.empty_table)  # likewise empty
+    # Where the test part chose: by other choice its epoch and what it would have predicted, like `predicted`.
+    choices: dict[str, tuple[int, np.ndarray]] = field(default_factory=dict)
 
     @property
     def completed(self) -> bool:
@@ -157,7 +160,24 @@ def _fold(store: Store, seed: int, entry: dict[str, Any], audit: dict[str, Any],
         predicted=_classes(predictions, "predicted", labels, store.at(folder)),
         predictions=predictions,
         history=store.read_table(history, tables.HISTORY) if store.exists(history) else tables.HISTORY.empty_table(),
+        choices=_choices(store, folder, predictions, labels),
     )
+
+
+def _choices(store: Store, folder: str, predictions: pa.Table, labels: list[str]) -> dict[str, tuple[int, np.ndarray]]:
+    path = f"{folder}/choices.parquet"
+    if not store.exists(path):
+        return {}
+    table, found = store.read_table(path, tables.CHOICES), {}
+    for name in sorted(set(table["choice"].to_pylist())):
+        of_choice = table.filter(pc.equal(table["choice"], name))
+        if of_choice["utterance_id"].to_pylist() != predictions["utterance_id"].to_pylist():
+            raise BrokenFileError(
+                f"{store.at(path)} is not about the utterances of predictions.parquet. Run the same command again.",
+                path,
+            )
+        found[name] = (of_choice["epoch"][0].as_py(), _classes(of_choice, "predicted", labels, store.at(folder)))
+    return found
 
 
 def _classes(predictions: pa.Table, column: str, labels: list[str], where: str) -> np.ndarray:
@@ -166,7 +186,7 @@ def _classes(predictions: pa.Table, column: str, labels: list[str], where: str) 
     unknown = sorted(set(values) - index.keys())
     if unknown:
         raise StoreError(
-            f"{where}/predictions.parquet names the emotion {unknown[0]!r} in its column {column}; the labels of the "
+            f"{where} names the emotion {unknown[0]!r} in a column {column} of its tables; the labels of the "
             f"corpus are {', '.join(labels)}. Delete the folder and run again."
         )
     return np.array([index[value] for value in values], dtype=np.int64)

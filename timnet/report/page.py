@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from timnet import metrics
-from timnet.report import palette, text, words
+from timnet.report import choices, palette, text, words
 from timnet.report.figures import FIGURES, score_bar
 from timnet.report.gather import CorpusResult, FoldResult, RunResult
 from timnet.report.pairs import heat_map
@@ -88,6 +88,8 @@ def _corpus(number: int, corpus: CorpusResult, summary: dict[str, Any]) -> dict[
         "n_seeds": len({fold.seed for fold in corpus.finished}),
         "figures": [{"figure": figure, "drawing": figure.draw(corpus)} for figure in FIGURES.values()],
         "pairs": heat_map(corpus, summary["pairs"]) if "pairs" in summary else None,
+        "chosen": corpus.chosen,
+        "choices": choices.rows(summary["choices"]) if "choices" in summary else None,
         "folds": [_fold(corpus, fold, scored) for fold, scored in zip(corpus.folds, summary["folds"], strict=True)],
         "with_speakers": bool(speakers),
         "cut": _cut(corpus),

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from timnet import metrics, tables
 from timnet.report import words
+from timnet.report.choices import choices
 from timnet.report.gather import CorpusResult, FoldResult, RunResult
 from timnet.report.pairs import pairs
 
@@ -62,6 +63,8 @@ def _corpus(corpus: CorpusResult) -> dict[str, Any]:
     }
     if (crossed := pairs(corpus)) is not None:
         result["pairs"] = crossed
+    if (chosen := choices(corpus)) is not None:
+        result["choices"] = chosen
     return {**result, "warnings": words.corpus_warnings(corpus, result)}
 
 

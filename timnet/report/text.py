@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+CHOSEN = {"validation": "on validation data", "last": "by no data", "test": "ON THE TEST FOLD"}
+
 
 def percent(fraction: float | None) -> str:
     return "–" if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.2f} %"
@@ -136,6 +138,11 @@ def terminal(summary: dict[str, Any]) -> str:
                 f"{name.upper()} {spread(crossed['mean'][name], crossed['sd'][name])}" for name in ("war", "uar")
             )
             lines.append(f"{'':<{width}}  {means}  mean ± sd of {len(crossed['rows'])} pairs")
+        for chosen, of in corpus.get("choices", {}).items():
+            if chosen == "test":  # whose scores are the headline
+                continue
+            scores = "  ".join(f"{score.upper()} {percent(of[score])}" for score in ("war", "uar"))
+            lines.append(f"{'':<{width}}  {scores}  the same trainings, chosen {CHOSEN[chosen]}")
         lines += [f"{'':<{width}}  ! {warning}" for warning in own_warnings(summary, corpus)]
     lines += [f"! {warning}" for warning in summary["warnings"]]
     return "\n".join(lines)
