@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ENVIRONMENT := .venv/.installed
 
-.PHONY: demo test test-all bench bench-folds lint format lock clean
+.PHONY: demo test test-all bench bench-folds docs docs-serve lint format lock clean
 
 demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
@@ -20,6 +20,12 @@ bench: $(ENVIRONMENT)
 
 bench-folds: $(ENVIRONMENT)
 	$(BIN)/python -m tests.bench.folds
+
+docs: $(ENVIRONMENT)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(ENVIRONMENT)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --dev-addr 127.0.0.1:8000
 
 lint: $(ENVIRONMENT)
 	$(BIN)/ruff check .

@@ -42,7 +42,9 @@ def _help(title: str, command: list[str]) -> str:
 
 
 def _said(command: list[str]) -> str:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TIMNET_")} | {"COLUMNS": "110"}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TIMNET_")} | {
+        "COLUMNS": "110"
+    }
     return subprocess.run(
         [*command, "--help"], capture_output=True, text=True, check=True, cwd=HERE.parent, env=environment
     ).stdout
@@ -56,7 +58,9 @@ def corpora() -> str:
         card = corpora.get(name)
         n = sum(card.counts.values()) if card.counts else 0
         named = f"{name} (synthetic)" if card.synthetic else name
-        rows.append(f"| {named} | {card.language} | {n} | {card.n_speakers} | {', '.join(card.labels)} | {card.licence} |")
+        rows.append(
+            f"| {named} | {card.language} | {n} | {card.n_speakers} | {', '.join(card.labels)} | {card.licence} |"
+        )
     return "\n".join(rows)
 
 

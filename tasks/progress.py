@@ -65,7 +65,11 @@ class Reporter:
         if "epoch" not in state or self._bar is None:
             return
         with self._lock:
-            # A fold that goes on from a checkpoint brings epochs that cost nothing now; the rate leaves them out.
+            # The rate counts from the first epoch that is heard of, as TensorFlow's start would make it hours, and without
+            # the epochs that a fold brings from its checkpoint, which cost nothing now.
+            if not self._resumed:
+                self._started = time.monotonic()
+                self._resumed[fold] = state["epoch"]
             self._resumed.setdefault(fold, state["epoch"] - 1)
             self._done[fold] = state["epoch"]
             self._show(f"{fold}, loss {state['loss']:.3f}")
@@ -82,12 +86,12 @@ class Reporter:
         done = sum(self._done.values())
         worked = done - sum(self._resumed.values())
         elapsed = time.monotonic() - self._started
-        left = f"{_duration((self._n_epochs - done) * elapsed / worked)} left" if worked else ""
+        left = f", {_duration((self._n_epochs - done) * elapsed / worked)} left" if worked > 0 else ""
         if self._bar is not None:
-            self._progress.update(self._bar, completed=done, description=what, left=left)
+            self._progress.update(self._bar, completed=done, description=what, left=left.removeprefix(", "))
         if not self.console.is_terminal and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
-            self.console.print(f"  {done} of {self._n_epochs} epochs, {left}; {what}", markup=False, soft_wrap=True)
+            self.console.print(f"  {done} of {self._n_epochs} epochs{left}; {what}", markup=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
