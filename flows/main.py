@@ -8,14 +8,19 @@ from flows.command import Parser, fail
 from timnet.errors import TimnetError
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Needs no Ray and no Prefect. Exit status 2 for wrong use and for what is not there."""
-    parser = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
-    groups = parser.add_subparsers(metavar="COMMAND", required=True)
+def parser() -> Parser:
+    """The parser of the command; what it returns for arguments has the function to call as `action`."""
+    made = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
+    groups = made.add_subparsers(metavar="COMMAND", required=True)
     for module in (corpora, runs):
         module.add(groups)
+    return made
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Needs no Ray and no Prefect. Exit status 2 for wrong use and for what is not there."""
     try:
-        given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+        given = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
         given.action(given)
         sys.stdout.flush()
     except TimnetError as error:

@@ -1,0 +1,48 @@
+"""No page gives a command that does not exist; tests/integration/test_documentation.py runs them."""
+
+import re
+
+import pytest
+
+from flows import command, main
+from tests.documented import PAGES, ROOT, commands
+from timnet.config import AblationSettings, CrossCorpusSettings, EvaluateSettings, RunSettings
+
+FLOWS = {
+    "flows.cv": RunSettings,
+    "flows.evaluate": EvaluateSettings,
+    "flows.ablation": AblationSettings,
+    "flows.cross_corpus": CrossCorpusSettings,
+}
+# What is not ours: these only have to be known here, with the test that uses them, or because nothing here can run them.
+OTHERS = {
+    "prefect": "tests/integration/test_deployment.py",
+    "docker": "no engine; tests/unit/test_infra.py reads the files",
+    "install": "the file with the secrets of compose",
+    "source": "the shell's own",
+    "export": "the shell's own",
+}
+ALL = [(page, words) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "words"), ALL, ids=[f"{page.stem}: {' '.join(words)}" for page, words in ALL])
+def test_every_command_is_one(page, words):
+    match words:
+        case ["python", "-m", module, *arguments] if module in FLOWS:
+            if arguments != ["--help"]:
+                command.parse(module, "", arguments, {}, FLOWS[module])
+        case ["python", "-m", module, *_]:
+            assert (ROOT / f"{module.replace('.', '/')}.py").exists() or (
+                ROOT / module.replace(".", "/") / "__main__.py"
+            ).exists()
+        case ["timnet", *arguments]:
+            main.parser().parse_args(arguments)
+        case ["make", target]:
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        case [program, *_]:
+            assert program in OTHERS, f"{page.name} gives {' '.join(words)!r}, which no test knows"
+
+
+def test_there_are_commands_to_look_at():
+    assert len(ALL) > 30
+    assert {page.name for page, _ in ALL} >= {"README.md", "tutorial.md", "published.md"}
