@@ -18,9 +18,9 @@ from timnet.errors import BrokenFileError
 from timnet.published_weights import read_weights
 from timnet.splits import Columns
 from timnet.store import Store
+from timnet.trained.base import WEIGHTS_FILE
 
 CHECKPOINT_FILE = "checkpoint.npz"
-WEIGHTS_FILE = "weights.npz"
 HISTORY_FILE = "history.parquet"
 PREDICTIONS_FILE = "predictions.parquet"
 CHOICES_FILE = "choices.parquet"

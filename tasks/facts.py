@@ -119,6 +119,7 @@ def _corpus_facts(
         "n_utterances": scanned.table.num_rows,
         "duration_s": sum(scanned.table["duration_s"].to_pylist()),
         "signal_length": scanned.signal_length,
+        "network": asdict(corpus.jobs[0].settings.model),  # the same for every fold
         "manifest": scanned.folder,
         "features": [features_folder(part.scanned, planned.profile) for part in corpus.parts],
         "problems": [asdict(problem) for problem in scanned.problems],

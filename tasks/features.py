@@ -19,7 +19,7 @@ from timnet.plan import CorpusPlan
 from timnet.splits import Columns, Fold, Protocol
 from timnet.store import Store
 
-SCAN_VERSION = 1  # raise when a scan of the same files would find something else
+SCAN_VERSION = 2  # raise when a scan of the same files would find something else
 SPLIT_VERSION = 1  # raise when a protocol cuts differently
 
 
@@ -51,7 +51,7 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
             paths = [utterance.path for utterance in found.utterances]
             facts = _inspect(planned, paths, context) if paths else {}
             table, problems = manifest.build(corpus, found, facts)
-            _keep(store, target, table, problems, found.notes)
+            _keep(store, target, table, manifest.levels(table, facts), problems, found.notes)
     facts = store.done(target)
     problems = [Problem(**problem) for problem in store.read_json(f"{target}/problems.json")]
     manifest.check(corpus, problems, skip_bad=context.settings.skip_bad)
@@ -72,8 +72,11 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
     )
 
 
-def _keep(store: Store, target: str, table: pa.Table, problems: Sequence[Problem], notes: Sequence[str]) -> None:
+def _keep(
+    store: Store, target: str, table: pa.Table, levels: pa.Table, problems: Sequence[Problem], notes: Sequence[str]
+) -> None:
     store.write_table(f"{target}/manifest.parquet", table, tables.MANIFEST)
+    store.write_table(f"{target}/levels.parquet", levels, tables.LEVELS)
     store.write_json(f"{target}/problems.json", [asdict(problem) for problem in problems])
     facts = {"key": manifest.manifest_key(table), "n_utterances": table.num_rows, "notes": list(notes)}
     store.mark_done(target, facts)
@@ -123,7 +126,7 @@ def join(scanned: list[Scanned], corpus: Corpus, context: RunContext) -> Scanned
     """Several corpora as one: the utterances of the emotions that all of them have."""
     table = cross_corpus.joint([(one.columns.corpus, one.table) for one in scanned], corpus.labels)
     store, key = context.store, manifest.manifest_key(table)
-    target = f"manifests/{corpus.name}/{key}"
+    target = f"manifests/{corpus.name}/{identity(SCAN_VERSION, key)}"
     problems = tuple(
         Problem(
             problem.kind,
@@ -140,7 +143,11 @@ def join(scanned: list[Scanned], corpus: Corpus, context: RunContext) -> Scanned
     notes = [f"{name}: {n} of {of} recordings, those of the shared emotions." for name, (of, n) in counted.items()]
     notes += [f"{one.columns.corpus}: {note}" for one in scanned for note in one.notes]
     if not store.is_done(target):
-        _keep(store, target, table, problems, notes)
+        of_parts = [store.read_table(f"{one.folder}/levels.parquet", tables.LEVELS) for one in scanned]
+        levels = cross_corpus.joint_levels(
+            [(one.columns.corpus, of) for one, of in zip(scanned, of_parts, strict=True)], table
+        )
+        _keep(store, target, table, levels, problems, notes)
     context.reporter.say(f"{corpus.name}: {table.num_rows} utterances of {', '.join(corpus.labels)}")
     columns = Columns.of(corpus.name, corpus.labels, table)
     return Scanned(target, table, key, columns, scanned[0].signal_length, problems, tuple(notes))

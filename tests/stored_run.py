@@ -9,12 +9,14 @@ import pyarrow as pa
 
 from timnet import fold_tables, splits, tables
 from timnet.audit import audit
-from timnet.config import RECIPES
+from timnet.config import RECIPES, ModelSettings
+from timnet.features import FEATURES, n_frames
 from timnet.splits import Columns
 from timnet.store import Store
 
 RUN = "cv-made-up"
 N_EMBEDDING = 39
+SIGNAL_LENGTH = 110_250  # 5 s
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def write_run(
             "machine": {"hostname": "prüfstand", "cpu": "x86_64", "n_cpus": 2, "memory_gib": 7.7, "gpus": 0},
             "recipe": asdict(RECIPES["demo"].having(n_epochs, None)),
             "protocol": {"name": row.name, "description": row.description, "selection": row.selection, "keeps_apart": list(row.keeps_apart)},
-            "features": {"name": "soxr_hq", "description": "MFCC", "sample_rate_hz": 22_050, "n_coefficients": 39},
+            "features": asdict(FEATURES["soxr_hq"]),
             "model": {"name": "timnet", "description": "TIM-Net", "n_parameters": {made.name: 106_992 for made in corpora}},
             "corpora": written,
             "timings": [{"name": "extract", "seconds": 3.2, "reused": False}, {"name": "train", "seconds": 241.0, "reused": False}],
@@ -99,12 +101,25 @@ def manifest_of(made: Made) -> pa.Table:
     )
 
 
+def network_of(made: Made) -> ModelSettings:
+    return ModelSettings("timnet", n_frames(FEATURES["soxr_hq"], SIGNAL_LENGTH), 39, len(made.labels), n_tabs=3)
+
+
 def _corpus(
     store: Store, made: Made, seeds: Sequence[int], n_folds: int, protocol: str, n_epochs: int, trained: bool
 ) -> dict[str, Any]:
     manifest = manifest_of(made)
     columns = Columns.of(made.name, made.labels, manifest)
     store.write_table(f"manifests/{made.name}/k/manifest.parquet", manifest, tables.MANIFEST)
+    levels = pa.table(
+        {
+            "utterance_id": manifest["utterance_id"],
+            "peak_dbfs": np.linspace(-20, 0, manifest.num_rows),
+            "rms_dbfs": np.linspace(-40, -20, manifest.num_rows),
+        },
+        schema=tables.LEVELS,
+    )
+    store.write_table(f"manifests/{made.name}/k/levels.parquet", levels, tables.LEVELS)
     store.mark_done(f"manifests/{made.name}/k", {"notes": list(made.notes)})
     row = splits.get(protocol)
     entries = {}
@@ -141,7 +156,8 @@ def _corpus(
         "labels": list(made.labels),
         "n_utterances": manifest.num_rows,
         "duration_s": sum(manifest["duration_s"].to_pylist()),
-        "signal_length": 110_250,  # 5 s
+        "signal_length": SIGNAL_LENGTH,
+        "network": asdict(network_of(made)),
         "manifest": f"manifests/{made.name}/k",
         "features": f"features/{made.name}/k",
         "problems": list(made.problems),
@@ -185,6 +201,9 @@ def _trained(
     chosen = (
         None if not n_epochs else n_epochs if selection == "last" else int(random.integers(n_epochs // 2, n_epochs + 1))
     )
+    kernel = (centres.T + random.normal(size=centres.T.shape)).astype(np.float32)
+    weights = {"classifier/kernel": kernel, "input/mean": kernel[:, 0], "input/sd": np.ones(N_EMBEDDING, np.float32)}
+    store.write_arrays(f"{folder}/weights.npz", weights)
     store.write_json(f"{folder}/metrics.json", {"chosen_epoch": chosen, "n_parameters": 106_992})
     store.mark_done(folder, {})
 

@@ -14,6 +14,7 @@ from timnet.errors import AudioError
 
 MIN_DURATION_S = 0.1  # shorter than a syllable; the shortest recording of the published corpora has 1.2 s
 MIN_PEAK_DBFS = -80.0  # 3 steps of 16 bit; the quietest whispers in speech corpora peak above -60
+SILENCE_DBFS = -200.0  # what nothing but zeros counts as, and what is quieter than that
 MIN_SAMPLE_RATE_HZ = 4_000  # half the telephone's: below it and above the next, the header is broken
 MAX_SAMPLE_RATE_HZ = 768_000
 
@@ -31,6 +32,8 @@ class AudioFacts:
     sample_rate_hz: int
     n_channels: int
     problem: tuple[str, str] | None  # (kind, message): unreadable, empty, not-finite, truncated, …
+    peak_dbfs: float = SILENCE_DBFS  # 0 is full scale
+    rms_dbfs: float = SILENCE_DBFS  # of the whole recording; a sine at full scale has -3
 
 
 def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
@@ -55,7 +58,17 @@ def inspect(data: bytes, name: str) -> AudioFacts:
         facts.sample_rate_hz,
         facts.n_channels,
         facts.problem or _useless(samples, facts.duration_s, name),
+        *levels_dbfs(samples),
     )
+
+
+def levels_dbfs(samples: np.ndarray) -> tuple[float, float]:
+    """Peak and RMS of samples (n,) in dB, 0 being full scale; SILENCE_DBFS where there is nothing or not only numbers."""
+    if not len(samples) or not np.isfinite(samples).all():
+        return SILENCE_DBFS, SILENCE_DBFS
+    peak, rms = np.abs(samples).max(), np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
+    floor = 10 ** (SILENCE_DBFS / 20)
+    return 20 * float(np.log10(max(peak, floor))), 20 * float(np.log10(max(rms, floor)))
 
 
 def sha256(samples: np.ndarray, sample_rate_hz: int) -> str:

@@ -78,6 +78,13 @@ def joint(manifests: Sequence[tuple[str, pa.Table]], labels: Sequence[str]) -> p
     return pa.Table.from_pylist(rows, tables.MANIFEST)
 
 
+def joint_levels(levels: Sequence[tuple[str, pa.Table]], manifest: pa.Table) -> pa.Table:
+    """The levels (tables.LEVELS) of the recordings of a joint manifest, from (corpus, levels) pairs."""
+    named = {f"{corpus}/{row['utterance_id']}": row for corpus, table in levels for row in table.to_pylist()}
+    rows = [{**named[utterance], "utterance_id": utterance} for utterance in manifest["utterance_id"].to_pylist()]
+    return pa.Table.from_pylist(rows, tables.LEVELS)
+
+
 def corpus_of(utterance_id: str) -> str:
     """The corpus that an utterance of a joint manifest is from."""
     return utterance_id.partition("/")[0]

@@ -20,6 +20,15 @@ MANIFEST = pa.schema(
     ]
 )
 
+# Of the recordings of a manifest, in its order: what a recording is compared with when it is predicted.
+LEVELS = pa.schema(
+    [
+        pa.field("utterance_id", pa.string(), nullable=False),
+        pa.field("peak_dbfs", pa.float64(), nullable=False),  # 0 is full scale
+        pa.field("rms_dbfs", pa.float64(), nullable=False),  # of the whole recording
+    ]
+)
+
 FOLDS = pa.schema(
     [
         pa.field("fold", pa.int32(), nullable=False),  # counted from 1

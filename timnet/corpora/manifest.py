@@ -67,6 +67,17 @@ def build(corpus: Corpus, found: Found, facts: "Mapping[str, AudioFacts]") -> "t
     return pa.Table.from_pylist(rows, tables.MANIFEST), problems
 
 
+def levels(manifest: "pa.Table", facts: "Mapping[str, AudioFacts]") -> "pa.Table":
+    """The levels (tables.LEVELS) of the recordings of a manifest; `facts` as for `build`."""
+    import pyarrow as pa
+
+    from timnet import tables
+
+    of = [facts[path] for path in manifest["path"].to_pylist()]
+    columns = [manifest["utterance_id"], [one.peak_dbfs for one in of], [one.rms_dbfs for one in of]]
+    return pa.table(columns, schema=tables.LEVELS)
+
+
 def published_order(corpus: Corpus, utterances: Sequence[Utterance]) -> list[Utterance]:
     """By class, inside a class by the corpus's order_key or, without one, the natural sort of the file names.
 

@@ -1,0 +1,274 @@
+"""A trained model from a run, from a file and as published: what is in it, and what is said where it cannot be had."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from stored_run import Made, network_of, write_run
+
+from timnet import report
+from timnet.errors import ConfigError, StoreError, TimnetError, WeightsError
+from timnet.features import FEATURES
+from timnet.published_weights import write_weights
+from timnet.store import Store
+from timnet.trained import of_file, of_run, published, resolve, save
+
+A, B = Made("A", failed=frozenset({(46, 2)})), Made("B", labels=("calm", "cross"), synthetic=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A run of one corpus, and one of two of which a fold failed."""
+    store = Store(str(tmp_path_factory.mktemp("store")))
+    for run_id, made in (("two", (A, B)), ("one", (B,))):
+        write_run(store, made, run_id=run_id)
+        report.build(store, run_id)
+    return store
+
+
+def same(one, other):
+    assert [(fold.seed, fold.fold, fold.trained_on) for fold in one.folds] == [
+        (fold.seed, fold.fold, fold.trained_on) for fold in other.folds
+    ]
+    for mine, theirs in zip(one.folds, other.folds, strict=True):
+        assert mine.weights.keys() == theirs.weights.keys()
+        assert all(np.array_equal(mine.weights[name], theirs.weights[name]) for name in mine.weights)
+        assert all(mine.weights[name].dtype == theirs.weights[name].dtype for name in mine.weights)
+    return True
+
+
+def test_a_run_gives_all_its_folds_and_what_is_known_of_them(store):
+    trained = of_run(store, "one")
+    assert [(fold.seed, fold.fold) for fold in trained.folds] == [(s, f) for s in (46, 47) for f in (1, 2, 3)]
+    assert trained.labels == ("calm", "cross")
+    assert trained.model == network_of(B)
+    assert trained.profile == FEATURES["soxr_hq"]
+    assert trained.signal_length == 110_250
+    assert trained.synthetic
+    assert trained.protocol["selection"] == "validation"
+    assert trained.scores["pooled"] == store.read_json("runs/one/report/summary.json")["corpora"]["B"]["pooled"]
+    assert trained.versions["keras"] == "3.15.0"
+    assert trained.missing == ()
+    low, middle, high = trained.heard.duration_s
+    assert 1.1 <= low < middle < high <= 6.5
+    assert trained.heard.peak_dbfs == pytest.approx((-19.8, -10, -0.2))
+    assert trained.heard.rms_dbfs == pytest.approx((-39.8, -30, -20.2))
+    entry = store.read_json("runs/one/run.json")["corpora"]["B"]["seeds"]["46"]["folds"][1]
+    weights = store.read_arrays(f"{entry['path']}/weights.npz")
+    assert np.array_equal(trained.folds[1].weights["input/mean"], weights["input/mean"])
+
+
+def test_one_corpus_one_seed_one_fold(store):
+    assert len(of_run(store, "two", "b").folds) == 6
+    assert [fold.seed for fold in of_run(store, "one", seed=47).folds] == [47, 47, 47]
+    assert [(fold.seed, fold.fold) for fold in of_run(store, "one", seed=47, fold=3).folds] == [(47, 3)]
+
+
+def test_folds_that_failed_are_named_beside_those_that_are_left(store):
+    trained = of_run(store, "two", "A")
+    assert len(trained.folds) == 5
+    assert trained.missing == ("seed 46 fold 2: WorkerCrashedError: the worker died (out of memory)",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (("none",), StoreError, r"no run 'none' in .*; there are: one, two"),
+        (("two",), ConfigError, "--corpus says which corpus of the run two: A, B; received none"),
+        (("two", "C"), ConfigError, "--corpus says which corpus of the run two: A, B; received C"),
+        (("one", None, 5), ConfigError, "--seed 5: the run one has the seeds 46, 47"),
+        (("one", None, None, 4), ConfigError, "--fold 4: the run one has the folds 1 to 3"),
+        (
+            ("two", "A", 46, 2),
+            StoreError,
+            "no finished fold to predict with; missing are seed 46 fold 2: WorkerCrashed",
+        ),
+    ],
+)
+def test_what_a_run_does_not_have(store, arguments, error, text):
+    with pytest.raises(error, match=text):
+        of_run(store, *arguments)
+
+
+def test_a_run_that_has_not_ended_or_is_of_an_older_version(tmp_path):
+    store = Store(str(tmp_path))
+    store.write_json("runs/begun/settings.json", {})
+    with pytest.raises(StoreError, match=r"begun in .* is unfinished. Give its command again"):
+        of_run(store, "begun")
+    write_run(store, (B,), run_id="old")
+    facts = store.read_json("runs/old/run.json")
+    del facts["corpora"]["B"]["network"]
+    store.write_json("runs/old/run.json", facts)
+    with pytest.raises(StoreError, match=r"older version.*Give the run's command again: its folds are kept"):
+        of_run(store, "old")
+
+
+def test_across_corpora_a_fold_is_a_corpus(store):
+    facts = store.read_json("runs/one/run.json")
+    facts["corpora"]["B"]["sources"] = ["anna", "bo", "mei"]  # what the utterances' names begin with
+    store.write_json("runs/crossed/run.json", facts)
+    trained = of_run(store, "crossed")
+    assert [fold.trained_on for fold in trained.folds] == ["anna", "bo", "mei"] * 2
+    alone = of_run(store, "crossed", "BO")
+    assert [(fold.seed, fold.fold, fold.trained_on) for fold in alone.folds] == [(46, 2, "bo"), (47, 2, "bo")]
+    assert alone.heard.peak_dbfs != trained.heard.peak_dbfs
+    with pytest.raises(ConfigError, match="B, anna, bo, mei; received X"):
+        of_run(store, "crossed", "X")
+
+
+def test_a_file_gives_back_what_was_saved(store, tmp_path):
+    for trained in (of_run(store, "two", "A"), of_run(store, "one", seed=46)):
+        save(trained, tmp_path / "model.npz")
+        again = of_file(tmp_path / "model.npz")
+        assert same(again, trained)
+        for name in trained.__dataclass_fields__.keys() - {"folds"}:
+            assert getattr(again, name) == getattr(trained, name), name
+
+
+def test_a_file_beside_which_one_stands(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(of_run(store, "one"), "model.npz")
+    assert of_file("model.npz").corpus == "B"
+    assert os.listdir() == ["model.npz"]
+
+
+def broken(path, change):
+    """The file with its `about` changed."""
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    about = json.loads(arrays["about"].tobytes())
+    change(about, arrays)
+    arrays.setdefault("about", np.frombuffer(json.dumps(about).encode(), np.uint8))
+    np.savez(path, **arrays)
+
+
+def _changed(about, arrays, **changes):
+    del arrays["about"]
+    about.update(changes)
+
+
+def _lost(about, arrays):
+    _changed(about, arrays)
+    del about["labels"]
+
+
+def _no_weights(about, arrays):
+    for name in [name for name in arrays if name.startswith("46/2/")]:
+        del arrays[name]
+
+
+def _not_finite(about, arrays):
+    arrays["46/2/input/mean"][3] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda about, arrays: arrays.update(about=np.zeros(3)), "has no entry 'about'"),
+        (lambda about, arrays: arrays.update(about=np.zeros(3, np.uint8)), "says of itself what cannot be"),
+        (lambda about, arrays: _changed(about, arrays, format_version=9), "has the format 9, and this version reads 1"),
+        (lambda about, arrays: _changed(about, arrays, labels=["one"]), "6 folds, and 1 labels for 2 classes"),
+        (lambda about, arrays: _changed(about, arrays, model={"name": "x"}), "says of itself what cannot be"),
+        (lambda about, arrays: _changed(about, arrays, model=None), "says of itself what cannot be"),
+        (lambda about, arrays: _changed(about, arrays, folds=[]), "0 folds"),
+        (lambda about, arrays: _changed(about, arrays, more=1), "its entries are .*more"),
+        (_lost, "its entries are"),
+        (_no_weights, "no weights of seed 46 fold 2"),
+        (_not_finite, "input/mean of seed 46 fold 2 has values that are no finite numbers"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be(store, tmp_path, change, text):
+    path = tmp_path / "model.npz"
+    save(of_run(store, "one"), path)
+    broken(path, change)
+    with pytest.raises(WeightsError, match=text) as raised:
+        of_file(path)
+    assert "Wanted is a file that `timnet export --format npz` wrote" in str(raised.value)
+
+
+@pytest.mark.parametrize("kept", [0, 10, 5000])
+def test_a_file_that_is_cut_off(store, tmp_path, kept):
+    path = tmp_path / "model.npz"
+    save(of_run(store, "one"), path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(WeightsError, match=r"is broken, cut off or no .npz file at all"):
+        of_file(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(WeightsError, match=r"none.npz is not there. Wanted is"):
+        of_file(tmp_path / "none.npz")
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """Ten files as the authors release them, of random weights."""
+    from timnet.published_layers import layers
+    from timnet.trained.given import settings_of
+
+    folder, settings = tmp_path_factory.mktemp("EMODB_46"), settings_of("EMODB")
+    for fold in range(1, 11):
+        random = np.random.default_rng(fold)
+        weights = {
+            f"{layer.ours}/{name}": random.uniform(0.1, 0.2, shape).astype(np.float32)
+            for layer in layers(settings)
+            for name, shape in layer.shapes.items()
+        }
+        (folder / f"10-fold_weights_best_{fold}.hdf5").write_bytes(write_weights(weights, settings))
+    return folder
+
+
+def test_released_weights(released, store):
+    trained = published(released, "emodb")
+    assert [(fold.seed, fold.fold) for fold in trained.folds] == [(46, fold) for fold in range(1, 11)]
+    assert (trained.corpus, trained.profile.name, trained.signal_length) == ("EMODB", "published", 96_000)
+    assert (trained.model.n_frames, trained.model.n_classes, trained.model.n_tabs) == (188, 7, 8)
+    assert trained.protocol["selection"] == "test"
+    assert trained.heard.duration_s is None
+    alone = resolve(f"{released}/10-fold_weights_best_3.hdf5", store, "EMODB")
+    assert [(fold.seed, fold.fold) for fold in alone.folds] == [(46, 3)]
+    assert np.array_equal(alone.folds[0].weights["classifier/kernel"], trained.folds[2].weights["classifier/kernel"])
+    assert same(resolve(str(released), store, "EMODB", fold=3), alone)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((None,), ConfigError, "--corpus says what .* was trained on: CASIA, EMODB, .*; received none"),
+        (("DEMO",), ConfigError, "received DEMO"),
+        (("RAVDESS",), WeightsError, "tells 7 classes apart, and the model 8"),
+        (("EMODB", 1), ConfigError, "--seed 1: .* has the seeds 46"),
+        (("EMODB", None, 11), ConfigError, "--fold 11: .* has the folds 1, 2"),
+    ],
+)
+def test_released_weights_of_something_else(released, store, arguments, error, text):
+    with pytest.raises(error, match=text):
+        resolve(str(released), store, *arguments)
+
+
+def test_a_name_is_a_run_or_a_file(store, tmp_path, monkeypatch):
+    save(of_run(store, "two", "B"), tmp_path / "b.npz")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    assert resolve("one", store).run_id == "one"  # and not the folder
+    assert resolve("b.npz", store, "b").run_id == "two"
+    assert [(fold.seed, fold.fold) for fold in resolve("b.npz", store, seed=47, fold=1).folds] == [(47, 1)]
+    with pytest.raises(TimnetError, match=r"--corpus says what ./one was trained on"):
+        resolve("./one", store)
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "text"),
+    [
+        ("nothing", (), r"--model nothing is neither a run in .* \(.*one, two\), a file .npz"),
+        ("b.npz", ("A",), "--corpus A: b.npz was trained on B"),
+        ("b.npz", (None, 3), "--seed 3: b.npz has the seeds 46, 47"),
+        ("b.npz", (None, None, 9), "--fold 9: b.npz holds seed 46 fold 1, "),
+    ],
+)
+def test_a_name_that_is_neither(store, tmp_path, monkeypatch, model, arguments, text):
+    save(of_run(store, "two", "B"), tmp_path / "b.npz")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=text):
+        resolve(model, store, *arguments)

@@ -1,0 +1,71 @@
+"""The networks that TIM-Net's authors released, as a trained model."""
+
+import os
+import re
+
+from timnet import corpora, features, splits
+from timnet.config import ModelSettings
+from timnet.errors import ConfigError
+from timnet.published import weights_files
+from timnet.published_weights import read_weights
+from timnet.trained.base import Trained, TrainedFold
+
+SUFFIXES = (".hdf5", ".h5")
+LEAKY = splits.PROTOCOLS["published-leaky"]  # how they were trained
+PROFILE = features.get("published")
+
+_FOLD = re.compile(r"_([0-9]+)\.(?:hdf5|h5)$")
+
+
+def published(path: "str | os.PathLike[str]", corpus: str | None, fold: int | None = None) -> Trained:
+    """Released weights of a published corpus: one file, or the folder of all ten, or one of these.
+
+    Nothing is known of what their recordings were like, and no score of theirs that could be trusted. Raises ConfigError
+    where the corpus is not one of the published ones, and WeightsError where the files are not its weights.
+    """
+    where = os.fspath(path)
+    known = {name.lower(): name for name in corpora.PUBLISHED}
+    if (corpus or "").lower() not in known:
+        received = "received none" if corpus is None else f"received {corpus}"
+        raise ConfigError(f"--corpus says what {where} was trained on: {', '.join(corpora.PUBLISHED)}; {received}.")
+    card = corpora.get(known[str(corpus).lower()])
+    model = settings_of(card.name)
+    if where.endswith(SUFFIXES):
+        number = _FOLD.search(where)
+        files = {int(number[1]) if number else 1: where}
+    else:
+        files = dict(enumerate(weights_files(where, card.n_folds), start=1))
+    if fold is not None and fold not in files:
+        raise ConfigError(f"--fold {fold}: {where} has the folds {', '.join(map(str, files))}.")
+    seed = card.published_seed
+    assert seed is not None, "every published corpus has one"
+    assert card.mean_signal_length is not None, "likewise"
+    return Trained(
+        name=f"the weights that TIM-Net's authors released for {card.name}",
+        corpus=card.name,
+        labels=card.labels,
+        model=model,
+        profile=PROFILE,
+        signal_length=card.mean_signal_length,
+        folds=tuple(
+            TrainedFold(seed, number, read_weights(file, model))
+            for number, file in files.items()
+            if fold in (None, number)
+        ),
+        title=card.title,
+        licence=card.licence,
+        protocol={"name": LEAKY.name, "description": LEAKY.description, "selection": LEAKY.selection},
+    )
+
+
+def settings_of(corpus: str) -> ModelSettings:
+    """The shape of the network that was published for a corpus."""
+    card = corpora.get(corpus)
+    assert card.mean_signal_length is not None, "every published corpus has one"
+    return ModelSettings(
+        name="timnet",
+        n_frames=features.n_frames(PROFILE, card.mean_signal_length),
+        n_coefficients=PROFILE.n_coefficients,
+        n_classes=len(card.labels),
+        n_tabs=card.n_tabs,
+    )

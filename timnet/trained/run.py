@@ -1,0 +1,129 @@
+"""The trained model of a run, from the store."""
+
+from typing import Any
+
+import numpy as np
+
+from timnet import runs, tables
+from timnet.config import ModelSettings
+from timnet.errors import ConfigError, StoreError
+from timnet.features import FeatureProfile
+from timnet.store import Store
+from timnet.trained.base import QUANTILES, WEIGHTS_FILE, Heard, Quantiles, Trained, TrainedFold
+
+# What of a corpus in summary.json says how good the model is.
+_SCORES = ("pooled", "interval", "fold_mean", "fold_sd", "baselines", "folds_completed", "folds_total", "warnings")
+
+
+def of_run(
+    store: Store, run_id: str, corpus: str | None = None, seed: int | None = None, fold: int | None = None
+) -> Trained:
+    """All folds of a run, or those of one seed, or one fold.
+
+    `corpus` says which where the run has several. In a run across corpora, each fold was trained on one of them: then
+    it says on which. Folds that did not finish are named in `missing`. Raises StoreError where there is no such run,
+    it is unfinished or none of the wanted folds finished, and ConfigError where there is no such corpus, seed or fold.
+    """
+    was = runs.run(store, run_id)
+    if not store.exists(f"runs/{run_id}/run.json"):
+        raise StoreError(f"The run {run_id} in {store.uri} is unfinished. Give its command again.")
+    facts = store.read_json(f"runs/{run_id}/run.json")
+    name, entry, source = _corpus(facts, corpus)
+    if "network" not in entry:
+        raise StoreError(
+            f"The run {run_id} in {store.uri} was reported by an older version, which did not note the shape of the "
+            "model. Give the run's command again: its folds are kept, and only the report is made anew."
+        )
+    sources = entry.get("sources") or ()
+    if source is not None:
+        fold = 1 + sources.index(source)
+    folds, missing = _folds(store, entry, run_id, seed, fold)
+    summary = (was.summary or {}).get("corpora", {}).get(name, {})
+    return Trained(
+        name=f"{facts['model']['name']} of the run {run_id}, trained on {source or name}",
+        corpus=name,
+        labels=tuple(entry["labels"]),
+        model=ModelSettings(**entry["network"]),
+        profile=FeatureProfile(**facts["features"]),
+        signal_length=entry["signal_length"],
+        folds=folds,
+        missing=missing,
+        run_id=run_id,
+        title=entry["title"],
+        licence=entry["licence"],
+        synthetic=bool(entry["synthetic"]),
+        protocol={key: facts["protocol"][key] for key in ("name", "description", "selection")},
+        scores={key: summary[key] for key in _SCORES if key in summary},
+        versions=facts["versions"],
+        heard=_heard(store, entry["manifest"], source),
+    )
+
+
+def _corpus(facts: dict[str, Any], wanted: str | None) -> tuple[str, dict[str, Any], str | None]:
+    """Name and entry of the corpus that is meant, and the one of several joint ones that is; raises ConfigError."""
+    entries = facts["corpora"]
+    joint = next((name for name, entry in entries.items() if entry.get("sources")), None)
+    names = [*entries, *(entries[joint]["sources"] if joint else ())]
+    if wanted is None and len(entries) == 1:
+        wanted = next(iter(entries))
+    canonical = {name.lower(): name for name in names}
+    found = canonical.get((wanted or "").lower())
+    if found is None:
+        received = "received none" if wanted is None else f"received {wanted}"
+        raise ConfigError(f"--corpus says which corpus of the run {facts['run_id']}: {', '.join(names)}; {received}.")
+    return (found, entries[found], None) if found in entries else (str(joint), entries[joint], found)
+
+
+def _folds(
+    store: Store, entry: dict[str, Any], run_id: str, seed: int | None, fold: int | None
+) -> tuple[tuple[TrainedFold, ...], tuple[str, ...]]:
+    seeds = {int(number): described["folds"] for number, described in entry["seeds"].items()}
+    if seed is not None and seed not in seeds:
+        raise ConfigError(f"--seed {seed}: the run {run_id} has the seeds {', '.join(map(str, sorted(seeds)))}.")
+    numbers = sorted({one["fold"] for folds in seeds.values() for one in folds})
+    if fold is not None and fold not in numbers:
+        raise ConfigError(f"--fold {fold}: the run {run_id} has the folds {numbers[0]} to {numbers[-1]}.")
+    sources = entry.get("sources")
+    found, missing = [], []
+    for number in sorted(seeds) if seed is None else [seed]:
+        for one in seeds[number]:
+            if fold is not None and one["fold"] != fold:
+                continue
+            if not store.is_done(one["path"]):
+                error = one["error"] or f"{store.at(one['path'])} is no longer in the store"
+                missing.append(f"seed {number} fold {one['fold']}: {error}")
+                continue
+            weights = store.read_arrays(f"{one['path']}/{WEIGHTS_FILE}")
+            trained_on = sources[one["fold"] - 1] if sources else None
+            found.append(TrainedFold(number, one["fold"], weights, trained_on))
+    if not found:
+        raise StoreError(
+            f"The run {run_id} in {store.uri} has no finished fold to predict with; missing are {'; '.join(missing)}. "
+            "Give the run's command again."
+        )
+    return tuple(found), tuple(missing)
+
+
+def _heard(store: Store, manifest: str, source: str | None) -> Heard:
+    """Of a finished scan; one of an older version knows no levels."""
+    beginning = "" if source is None else f"{source}/"
+
+    def quantiles(path: str, schema: Any, *columns: str) -> list[Quantiles | None]:
+        if not store.exists(path):
+            return [None] * len(columns)
+        table = store.read_table(path, schema)
+        rows = [i for i, name in enumerate(table["utterance_id"].to_pylist()) if name.startswith(beginning)]
+        return [of_recordings(table[column].to_numpy()[rows]) for column in columns]
+
+    return Heard(
+        *quantiles(f"{manifest}/manifest.parquet", tables.MANIFEST, "duration_s"),
+        *quantiles(f"{manifest}/levels.parquet", tables.LEVELS, "peak_dbfs", "rms_dbfs"),
+    )
+
+
+def of_recordings(values: np.ndarray) -> Quantiles | None:
+    """The quantiles of one number a recording; None where there is no recording."""
+    if not len(values):
+        return None
+    low, middle, high = (float(value) for value in np.quantile(values, QUANTILES))
+    return low, middle, high
