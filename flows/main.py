@@ -3,7 +3,7 @@
 import os
 import sys
 
-from flows import corpora, runs
+from flows import corpora, predict, runs
 from flows.command import Parser, fail
 from timnet.errors import TimnetError
 
@@ -12,7 +12,7 @@ def parser() -> Parser:
     """The parser of the command; what it returns for arguments has the function to call as `action`."""
     made = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
     groups = made.add_subparsers(metavar="COMMAND", required=True)
-    for module in (corpora, runs):
+    for module in (corpora, runs, predict):
         module.add(groups)
     return made
 

@@ -49,10 +49,15 @@ def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
 
 def inspect(data: bytes, name: str) -> AudioFacts:
     """Decode a recording and look for what makes it useless. Raises nothing: `problem` says it."""
+    return examine(data, name)[1]
+
+
+def examine(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
+    """What `inspect` finds, and the samples as `read` gives them; none of these where it cannot be decoded."""
     samples, facts = _decode(data, name)
     if facts.n_channels == 0:
-        return facts
-    return AudioFacts(
+        return samples, facts
+    return samples, AudioFacts(
         sha256(samples, facts.sample_rate_hz),
         facts.duration_s,
         facts.sample_rate_hz,

@@ -32,6 +32,12 @@ _PARTIAL = ".partial"  # ends the name of a file that is being written
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def beside(path: "str | os.PathLike[str]") -> "tuple[Store, str]":
+    """The folder that a file outside any store lies in, as a store, and the file's name; for a path or URI."""
+    folder, _, name = os.fspath(path).rpartition("/")
+    return Store(folder or ("/" if os.fspath(path).startswith("/") else ".")), name
+
+
 class Store:
     """A root URI (`file:///…`, a plain path, or `s3://bucket/prefix`) and the files below it, by relative paths with `/`.
 

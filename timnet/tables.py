@@ -1,5 +1,7 @@
 """One pyarrow schema per table that the store holds; every Parquet file is written and read through one of them."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from timnet.errors import StoreError
@@ -86,6 +88,26 @@ METRICS = pa.schema(
         pa.field("n_utterances", pa.int64(), nullable=False),
     ]
 )
+
+
+def predicted_schema(labels: Sequence[str]) -> pa.Schema:
+    """Schema of what `timnet predict` writes: a row a recording, and after it one a window of a long recording."""
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("window", pa.int32()),  # counted from 1; null in the row of the whole recording
+            pa.field("start_s", pa.float64()),  # null, as all down to sample_rate_hz, where there is an error
+            pa.field("end_s", pa.float64()),
+            pa.field("emotion", pa.string()),
+            *(pa.field(f"p_{label}", pa.float32()) for label in labels),  # mean over the folds
+            *(pa.field(f"sd_{label}", pa.float32()) for label in labels),  # over the folds, n - 1
+            pa.field("disagreement", pa.float64()),  # share of the folds whose own answer is another
+            pa.field("sound", pa.float64()),  # share that is not silence
+            pa.field("sample_rate_hz", pa.int32()),
+            pa.field("warnings", pa.list_(pa.string()), nullable=False),  # of the recording; empty in rows of windows
+            pa.field("error", pa.string()),  # null where the recording could be read
+        ]
+    )
 
 
 def features_schema(n_frames: int, n_coefficients: int) -> pa.Schema:

@@ -9,5 +9,6 @@ from timnet.trained.given import published
 from timnet.trained.npz import of_file, save
 from timnet.trained.resolve import resolve
 from timnet.trained.run import of_run
+from timnet.trained.words import notes
 
-__all__ = ["Heard", "Trained", "TrainedFold", "of_file", "of_run", "published", "resolve", "save"]
+__all__ = ["Heard", "Trained", "TrainedFold", "notes", "of_file", "of_run", "published", "resolve", "save"]

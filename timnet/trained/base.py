@@ -23,6 +23,7 @@ class Heard:
     """
 
     duration_s: Quantiles | None = None
+    sample_rate_hz: Quantiles | None = None
     peak_dbfs: Quantiles | None = None
     rms_dbfs: Quantiles | None = None  # of the whole recording, its pauses included
 

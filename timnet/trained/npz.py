@@ -13,7 +13,7 @@ import numpy as np
 from timnet.config import ModelSettings
 from timnet.errors import BrokenFileError, TimnetError, WeightsError
 from timnet.features import FeatureProfile
-from timnet.store import Store
+from timnet.store import beside
 from timnet.trained.base import Heard, Trained, TrainedFold
 
 SUFFIX = ".npz"
@@ -30,13 +30,13 @@ def save(trained: Trained, path: "str | os.PathLike[str]") -> None:
     arrays = {ABOUT: np.frombuffer(json.dumps(about, allow_nan=False).encode(), np.uint8)}
     for one in trained.folds:
         arrays |= {f"{one.seed}/{one.fold}/{name}": array for name, array in one.weights.items()}
-    store, name = _place(path)
+    store, name = beside(path)
     store.write_arrays(name, arrays)
 
 
 def of_file(path: "str | os.PathLike[str]") -> Trained:
     """Read what `save` wrote. Raises WeightsError where there is no such file."""
-    store, name = _place(path)
+    store, name = beside(path)
     if not store.exists(name):
         raise _wrong(path, "is not there")
     try:
@@ -82,11 +82,6 @@ def _trained(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Trained:
             f"{len(folds)} folds, and {len(about['labels'])} labels for {about['model'].n_classes} classes"
         )
     return Trained(**about, folds=tuple(folds))
-
-
-def _place(path: "str | os.PathLike[str]") -> tuple[Store, str]:
-    folder, _, name = os.fspath(path).rpartition("/")
-    return Store(folder or ("/" if os.fspath(path).startswith("/") else ".")), name
 
 
 def _wrong(path: "str | os.PathLike[str]", what: str) -> WeightsError:

@@ -116,7 +116,7 @@ def _heard(store: Store, manifest: str, source: str | None) -> Heard:
         return [of_recordings(table[column].to_numpy()[rows]) for column in columns]
 
     return Heard(
-        *quantiles(f"{manifest}/manifest.parquet", tables.MANIFEST, "duration_s"),
+        *quantiles(f"{manifest}/manifest.parquet", tables.MANIFEST, "duration_s", "sample_rate_hz"),
         *quantiles(f"{manifest}/levels.parquet", tables.LEVELS, "peak_dbfs", "rms_dbfs"),
     )
 

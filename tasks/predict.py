@@ -1,0 +1,68 @@
+"""Many recordings over Ray: each actor builds the networks once and predicts shard after shard."""
+
+from collections.abc import Callable, Sequence
+
+import ray
+
+from tasks import cluster
+from tasks.waiting import result
+from timnet.predict import Input, Prediction, Recogniser, predict
+from timnet.trained import Trained
+
+FILES_PER_SHARD = 32
+RESTARTS = 2  # of an actor whose process was lost, and of the shard that it was at
+SECONDS_BETWEEN_LOOKS = 0.5  # short, so that Ctrl-C is heard
+
+
+@ray.remote(max_restarts=RESTARTS, max_task_retries=RESTARTS)
+class Predictor:
+    def __init__(self, trained: Trained, hop_s: float, in_windows: bool):
+        self._trained, self._hop_s, self._in_windows = trained, hop_s, in_windows
+        self._recogniser: Recogniser | None = None
+
+    def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
+        if self._recogniser is None:  # not in __init__: what is wrong there would reach nobody as it was raised
+            self._recogniser = Recogniser(self._trained)
+        recordings = (one.read() for one in inputs)
+        return list(predict(recordings, self._recogniser, self._hop_s, in_windows=self._in_windows))
+
+
+def predict_many(
+    inputs: Sequence[Input],
+    trained: Trained,
+    hop_s: float,
+    *,
+    in_windows: bool = True,
+    address: str | None = None,
+    workers: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Prediction]:
+    """What timnet.predict.predict gives, in the same order, made by up to `workers` processes (by default one a CPU).
+
+    `on_progress` is told how many recordings are done. Raises what a worker raises.
+    """
+    starts = range(0, len(inputs), FILES_PER_SHARD)
+    done: dict[int, list[Prediction]] = {}
+    with cluster.cluster(address):
+        size = min(cluster.slots(1, 0, workers), len(starts))
+        model = ray.put(trained)
+        idle = [Predictor.options(num_cpus=1).remote(model, hop_s, in_windows) for _ in range(size)]  # type: ignore[attr-defined]
+        at_work: dict[ray.ObjectRef, tuple[int, object]] = {}
+        waiting = list(reversed(starts))
+        try:
+            while waiting or at_work:
+                while waiting and idle:
+                    start, actor = waiting.pop(), idle.pop()
+                    part = inputs[start : start + FILES_PER_SHARD]
+                    at_work[actor.predict.options(name=f"predict from {start + 1}").remote(part)] = (start, actor)
+                ready, _ = ray.wait(list(at_work), timeout=SECONDS_BETWEEN_LOOKS)
+                for ref in ready:
+                    start, actor = at_work.pop(ref)
+                    idle.append(actor)
+                    done[start] = result(ref)
+                if ready and on_progress:
+                    on_progress(sum(map(len, done.values())))
+        finally:
+            for actor in (*idle, *(actor for _, actor in at_work.values())):
+                ray.kill(actor)
+    return [prediction for start in starts for prediction in done[start]]

@@ -1,0 +1,70 @@
+"""From the files and folders that are named on the command line to recordings."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timnet.corpora.base import Source, is_audio, not_readable
+from timnet.errors import ConfigError, CorpusError
+from timnet.predict.recognise import Recording
+
+
+@dataclass(frozen=True)
+class Input:
+    """A recording that is to be read, here or on another machine."""
+
+    shown: str  # as it was given
+    source: Source
+    path: str  # in the source
+    error: str | None = None  # what is known to be wrong with it beforehand
+
+    def read(self) -> Recording:
+        """Its bytes, or why they cannot be had; raises StoreError where S3 refuses or is away."""
+        if self.error is not None:
+            return Recording(self.shown, error=self.error)
+        try:
+            return Recording(self.shown, self.source.read_bytes(self.path))
+        except (CorpusError, OSError) as error:  # missing, or not allowed to be read
+            return Recording(self.shown, error=f"{self.shown} cannot be read: {error}")
+
+
+def find(given: Sequence[str]) -> list[Input]:
+    """Every file, and of every folder the recordings below it, by name; what is named twice comes once.
+
+    Recordings of kinds that cannot be read come with their error. Raises ConfigError for a folder without any recording
+    and for a URI of an unknown kind.
+    """
+    found: dict[tuple[str, str], Input] = {}
+    sources: dict[str, Source] = {}
+    for name in given:
+        where = name if "://" in name else os.path.abspath(os.path.expanduser(name))
+        source = _source(where, name, sources)
+        if source.is_folder():
+            inside = _below(source, name)
+            if not inside:
+                raise ConfigError(f"{name} holds no recordings: nothing below it is named like WAV, FLAC, OGG, MP3 …")
+        else:
+            folder, _, file = where.rstrip("/").rpartition("/")
+            inside = [Input(name, _source(folder or "/", name, sources), file)]
+        for one in inside:
+            found.setdefault((one.source.root, one.path), one)
+    return list(found.values())
+
+
+def _source(root: str, name: str, known: dict[str, Source]) -> Source:
+    try:
+        return known.setdefault(root, known.get(root) or Source(root))
+    except (ValueError, ImportError) as error:
+        raise ConfigError(
+            f"{name} cannot be opened: {error}. Allowed are files, folders, file://… and s3://…."
+        ) from error
+
+
+def _below(source: Source, name: str) -> list[Input]:
+    shown = name.rstrip("/") or "/"
+    errors = {str(problem.path): problem.message for problem in not_readable(source)}
+    return [
+        Input(f"{shown.rstrip('/')}/{path}", source, path, errors.get(path))
+        for path in source.listing
+        if is_audio(path) or path in errors
+    ]

@@ -1,0 +1,70 @@
+"""What makes a recording unlike those that a model was trained with: each a sentence, none of them a refusal.
+
+A model answers whatever it is given. What it was not trained for, it answers no worse for its own feeling.
+"""
+
+import numpy as np
+
+from timnet.audio import AudioFacts
+from timnet.trained.base import Heard, Quantiles
+
+LEVEL_ROOM_DB = 6.0  # twice or half the amplitude of the quietest and loudest hundredth
+DURATION_ROOM = 1.25  # likewise for the shortest and the longest
+FAINT_DBFS = -50.0  # a peak below is nearly silence, whatever was heard in training
+FULL_SCALE = 0.999
+CLIPPED_SAMPLES = 8  # fewer may be the one crest that a recording was normalised to
+BROADBAND_HZ = 16_000  # with less, mel bands above the half of it are empty
+DISAGREEMENT = 1 / 3  # of the folds
+
+
+def of_recording(samples: np.ndarray, facts: AudioFacts, heard: Heard) -> list[str]:
+    """What is unusual with decoded mono samples, float32 (n_samples,)."""
+    found = [facts.problem[1]] if facts.problem else []
+    kind = facts.problem[0] if facts.problem else None
+    if kind not in ("too-short", "silent"):
+        found += _duration(facts.duration_s, heard.duration_s)
+    if kind != "silent":
+        found += _level(facts, heard.rms_dbfs)
+    if n := n_clipped(samples):
+        found.append(f"It is clipped: {n} samples are cut off at full scale, which sounds harsher than it was spoken.")
+    lowest = BROADBAND_HZ if heard.sample_rate_hz is None else min(BROADBAND_HZ, heard.sample_rate_hz[0])
+    if facts.sample_rate_hz < lowest:
+        found.append(
+            f"Its sample rate is {facts.sample_rate_hz} Hz: there is nothing above {facts.sample_rate_hz // 2} Hz, where "
+            "the model heard something in training."
+        )
+    return found
+
+
+def of_folds(disagreement: float, n_folds: int) -> list[str]:
+    """Whether the folds of an ensemble contradict each other; `disagreement` is the share that does."""
+    if disagreement <= DISAGREEMENT:
+        return []
+    return [f"The folds disagree: {round(disagreement * n_folds)} of {n_folds} give another answer than all together."]
+
+
+def n_clipped(samples: np.ndarray) -> int:
+    """Samples above full scale, or at it and like the one before; 0 where there are only a few."""
+    high = np.abs(samples) >= FULL_SCALE
+    n = int(np.count_nonzero(high[1:] & (samples[1:] == samples[:-1])) + np.count_nonzero(np.abs(samples) > 1))
+    return n if n >= CLIPPED_SAMPLES else 0
+
+
+def _duration(duration_s: float, heard: Quantiles | None) -> list[str]:
+    if heard is None or heard[0] / DURATION_ROOM <= duration_s <= heard[2] * DURATION_ROOM:
+        return []
+    return [
+        f"It is {duration_s:.1f} s long, and 98 of 100 recordings in training had {heard[0]:.1f} to {heard[2]:.1f} s."
+    ]
+
+
+def _level(facts: AudioFacts, heard: Quantiles | None) -> list[str]:
+    found = []
+    if facts.peak_dbfs < FAINT_DBFS:
+        found.append(f"It is nearly silent: its peak is {facts.peak_dbfs:.0f} dBFS.")
+    if heard is not None and not heard[0] - LEVEL_ROOM_DB <= facts.rms_dbfs <= heard[2] + LEVEL_ROOM_DB:
+        found.append(
+            f"Its level is {facts.rms_dbfs:.0f} dBFS (RMS), and 98 of 100 recordings in training had {heard[0]:.0f} to "
+            f"{heard[2]:.0f}."
+        )
+    return found

@@ -1,0 +1,41 @@
+"""What has to be known about a trained model before its answers are believed, in sentences."""
+
+from timnet import models
+from timnet.report import words
+from timnet.report.text import percent, with_interval
+from timnet.trained.base import Trained
+
+UNCALIBRATED = (
+    "Its probabilities are not calibrated: 80 % does not mean that 8 of 10 such answers are right. They say in which order "
+    "the emotions come."
+)
+MEMBERS = "The answer is the mean over {n} folds; nothing is left to test all of them together on."
+UNSCORED = "No score of it is known here."
+
+
+def notes(trained: Trained) -> list[str]:
+    """How good it is, on what that was measured, and what weakens it; the gravest first."""
+    found = list(trained.scores.get("warnings", ()))
+    if trained.synthetic and words.SYNTHETIC not in found:
+        found.insert(0, words.SYNTHETIC)
+    leaky = words.LEAKY.format(chosen=models.get(trained.model.name).chosen)
+    if trained.protocol.get("selection") == "test" and leaky not in found:
+        found.append(leaky)
+    found.append(_score(trained))
+    if trained.missing:
+        found.append(f"Folds that did not finish are not part of it: {'; '.join(trained.missing)}.")
+    if len(trained.folds) > 1:
+        found.append(MEMBERS.format(n=len(trained.folds)))
+    return [*found, UNCALIBRATED]
+
+
+def _score(trained: Trained) -> str:
+    pooled = trained.scores.get("pooled") or {}
+    if pooled.get("uar") is None:
+        return UNSCORED
+    intervals = trained.scores.get("interval") or {}
+    said = [f"{name.upper()} {with_interval(pooled[name], intervals.get(name))}" for name in ("war", "uar")]
+    return (
+        f"Each fold on recordings that it was tested on: {', '.join(said)}; guessing gets a UAR of "
+        f"{percent(1 / len(trained.labels))}. The test was: {trained.protocol.get('description', 'not known')}."
+    )
