@@ -1,4 +1,4 @@
-"""The command `timnet`: corpora and runs. Trainings are started as `python -m flows.cv` and its siblings."""
+"""The command `timnet`: corpora, runs and predictions. Trainings are started as `python -m flows.cv` and its siblings."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Needs no Ray and no Prefect. Exit status 2 for wrong use and for what is not there."""
+    """Needs no Prefect, and Ray only to predict many recordings. Exit status 2 for wrong use and for what is not there."""
     try:
         given = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
         given.action(given)
