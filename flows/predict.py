@@ -68,8 +68,10 @@ def _predict(given: argparse.Namespace) -> None:
         raise ConfigError(f"--workers {given.workers}: at least 1.")
     from timnet import trained
     from timnet.predict import find, window_hop_s
-    from timnet.store import Store
+    from timnet.store import Store, beside
 
+    if given.output is not None:
+        beside(given.output)[0].check()  # before hours of work
     model = trained.resolve(given.model, Store(given.store), given.corpus, given.seed, given.fold)
     hop_s = window_hop_s(model, given.window_hop)
     inputs = find(given.inputs)
@@ -103,7 +105,7 @@ def _predicted(
         from tasks.predict import predict_many
 
         def progress(n: int) -> None:
-            print(f"{n} of {len(inputs)} recordings", file=sys.stderr)
+            print(f"  {n} of {len(inputs)} recordings", file=sys.stderr)
 
         return predict_many(
             inputs,

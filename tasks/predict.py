@@ -6,6 +6,7 @@ import ray
 
 from tasks import cluster
 from tasks.waiting import result
+from timnet.errors import TimnetError
 from timnet.predict import Input, Prediction, Recogniser, predict
 from timnet.trained import Trained
 
@@ -59,10 +60,20 @@ def predict_many(
                 for ref in ready:
                     start, actor = at_work.pop(ref)
                     idle.append(actor)
-                    done[start] = result(ref)
+                    done[start] = _of(ref)
                 if ready and on_progress:
                     on_progress(sum(map(len, done.values())))
         finally:
             for actor in (*idle, *(actor for _, actor in at_work.values())):
                 ray.kill(actor)
     return [prediction for start in starts for prediction in done[start]]
+
+
+def _of(ref: ray.ObjectRef) -> list[Prediction]:
+    try:
+        return result(ref)
+    except ray.exceptions.RayActorError as error:
+        raise TimnetError(
+            f"A worker was lost {1 + RESTARTS} times ({str(error).splitlines()[0]}). If it ran out of memory, use fewer "
+            "--workers."
+        ) from error

@@ -68,7 +68,7 @@ def test_many_files_over_ray_are_what_the_run_predicted(finished, recordings, tm
         write_tone(sounds / "more" / f"{i:02}.wav", EMOTIONS["sad"], seed=1000 + i)
     (sounds / "more" / "broken.wav").write_bytes(b"no sound")
     done = predict(finished[0], sounds, "--fold", 1, "--output", tmp_path / "found.parquet", status=1)
-    assert "1 of 73 recordings could not be predicted:" in done.stderr
+    assert "1 of 73 recordings could not be predicted:" in done.stderr, done.stderr
     assert f"{sounds}/more/broken.wav cannot be read as audio" in done.stderr
     rows = pq.read_table(tmp_path / "found.parquet").to_pylist()
     assert [row["path"] for row in rows] == sorted(str(path) for path in sounds.rglob("*.wav"))

@@ -435,6 +435,7 @@ def test_what_failed_is_named_and_ends_with_status_1(folder, capsys):
         (("--workers", "0"), "--workers 0: at least 1"),
         (("--format", "xml"), "invalid choice: 'xml'"),
         (("--corpus", "EMODB"), "was trained on TONES"),
+        (("--output", "sounds/low.wav/found.csv"), "cannot be a folder"),
         (("new",), "holds no recordings: nothing below it is named like WAV"),
         (("odd://x",), "odd://x cannot be opened"),
     ],

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from timnet import audio, features, models
 from timnet.config import RECIPES, SAMPLE_RATE_HZ, FoldSettings
-from timnet.errors import ConfigError, TimnetError
+from timnet.errors import AudioError, ConfigError
 from timnet.predict import unlike
 from timnet.predict.windows import sound, windows
 from timnet.trained.base import Trained
@@ -81,7 +82,7 @@ class Recogniser:
         )
 
 
-def _trainer(model: str, threads: int):  # type: ignore[no-untyped-def] # one of two classes with the same methods
+def _trainer(model: str, threads: int) -> Any:  # one of two classes with the same methods
     if models.get(model).is_network:
         from timnet.training import Trainer
 
@@ -147,7 +148,7 @@ def _cut(recording: Recording, trained: Trained, hop_s: float | None) -> _Cut:
         parts = windows(len(samples), rate_hz, trained.signal_length, hop_s)
     try:
         matrices = [features.extract(samples[part], rate_hz, trained.profile, trained.signal_length) for part in parts]
-    except TimnetError as error:
+    except AudioError as error:
         return _Cut(Prediction(path, None, error=f"{path}: {error}"))
     return _Cut(
         Prediction(
@@ -171,7 +172,7 @@ def _answered(cuts: list[_Cut], recogniser: Recogniser) -> Iterator[Prediction]:
             continue
         own = found[:, row : row + n]  # (n_folds, n_windows, n_classes)
         row += n
-        weights = cut.sounds[1:] if any(cut.sounds) else [1.0] * n
+        weights = cut.sounds[1:] if any(cut.sounds[1:]) else [1.0] * n
         stretches = [np.average(own, axis=1, weights=weights), *own.transpose(1, 0, 2)]
         whole, *timeline = map(_answer, stretches, cut.spans_s, cut.sounds, [labels] * (1 + n))
         yield Prediction(

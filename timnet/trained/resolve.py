@@ -22,6 +22,7 @@ def resolve(
     if model.endswith(SUFFIX):
         return _some(of_file(model), model, corpus, seed, fold)
     if not model.endswith(SUFFIXES):
+        store.check()
         if "/" not in model and store.children(f"runs/{model}"):
             return of_run(store, model, corpus, seed, fold)
         if not _is_folder(model):
