@@ -3,7 +3,7 @@
 import os
 import sys
 
-from flows import corpora, runs
+from flows import corpora, runs, show
 from flows.command import Parser, fail
 from timnet.errors import TimnetError
 
@@ -12,7 +12,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Needs no Ray and no Prefect. Exit status 2 for wrong use and for what is not there."""
     parser = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
     groups = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (corpora, runs):
+    for module in (corpora, runs, show):
         module.add(groups)
     try:
         given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)

@@ -47,6 +47,11 @@ def css() -> Markup:
     return Markup(palette.css() + "\n" + (HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own)
 
 
+def served_css() -> Markup:
+    """What the pages of a server need besides."""
+    return Markup((HERE / "served.css").read_text(encoding="utf-8"))  # noqa: S704 (our own)
+
+
 def render(run: RunResult, summary: dict[str, Any]) -> str:
     """The page as text; the same for the same run."""
     return (
