@@ -9,6 +9,7 @@ from timnet.report import mfcc, page, probabilities, text, waveform
 from timnet.report.drawing import Drawing
 from timnet.report.ranking import MEANING, Choice, Ranked, Ranking
 from timnet.report.shown import Shown
+from timnet.report.words import SYNTHETIC
 
 A_PAGE = 50  # utterances
 NEAR = 2  # pages to both sides that are linked, besides the first and the last
@@ -106,7 +107,7 @@ def with_bar(shown: Shown, report: str) -> str:
     """The stored report with the way to the utterances on top."""
     bar = page.environment().from_string('{% from "served.html" import bar %}{{ bar("report", home) }}')
     report = report.replace("</head>", f"<style>{page.served_css()}</style>\n</head>", 1)
-    return report.replace("<body>", f"<body>\n{bar.render(home=_home(shown))}", 1)
+    return report.replace("<body>", f"<body>\n{bar.render(home=_home(shown)).strip()}", 1)
 
 
 def _rendered(shown: Shown, template: str, **values: Any) -> str:
@@ -120,7 +121,7 @@ def _home(shown: Shown) -> str:
 
 
 def _corpus(shown: Shown, ranking: Ranking) -> dict[str, Any]:
-    warnings = shown.summary["corpora"][ranking.corpus]["warnings"]
+    warnings = ([SYNTHETIC] if ranking.facts["synthetic"] else []) + shown.summary["warnings"]
     return {"name": ranking.corpus, "synthetic": ranking.facts["synthetic"], "warnings": warnings}
 
 
