@@ -1,4 +1,4 @@
-"""The command `timnet`: corpora and runs. Trainings are started as `python -m flows.cv` and its siblings."""
+"""The command `timnet`: corpora, runs and a look at them. Trainings are started as `python -m flows.cv` and its siblings."""
 
 import os
 import sys

@@ -1,6 +1,7 @@
 """`timnet show RUN`: a run's report with its utterances, sorted by how wrong the model was, to look at and listen to."""
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -58,7 +59,8 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise ConfigError(f"--port {port} cannot be used ({error.strerror}). Give another, or none.") from error
+        reason = os.strerror(error.errno) if error.errno else error
+        raise ConfigError(f"--port {port} cannot be used ({reason}). Give another, or none.") from error
 
 
 def serve(app: "Starlette", listening: socket.socket) -> None:

@@ -11,7 +11,7 @@ from timnet.report import svg
 from timnet.report.colours import scale
 from timnet.report.drawing import Drawing, Numbers
 
-QUANTILES = (0.01, 0.99)  # ends of the colours: a single loud frame does not darken all others
+QUANTILES = (0.04, 0.96)  # ends of the colours: the few lowest coefficients, which vary most, do not darken all others
 FIRST_ROW = 2.5  # height of coefficient 0 and the gap above it, in rows
 
 
@@ -75,7 +75,7 @@ def draw(features: np.ndarray, timing: Timing, name: str) -> Drawing:
             for part, (low, high) in ends.items()
         ],
         caption="What the model was given, dark for low values and light for high ones. Coefficient 0 goes with the "
-        f"loudness; it has colours of its own, as it dwarfs the others. {_fit(timing)}",
+        f"loudness; it has colours of its own, as it dwarfs the others. What lies beyond the ends of a scale has the colour of its end. {_fit(timing)}",
         numbers=_numbers(features[inside]),
     )
 
