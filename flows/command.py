@@ -12,7 +12,7 @@ import typing
 from pathlib import Path
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from timnet.config import RunSettings
@@ -29,6 +29,12 @@ class Environment(BaseSettings):
     store: str | None = None
     data_root: str | None = None
     ray_address: str | None = None
+    display: str | None = Field(None, validation_alias=AliasChoices("DISPLAY", "WAYLAND_DISPLAY"))  # where windows open
+
+
+def has_display() -> bool:
+    """Whether a browser can open a window here; on Linux that takes a display."""
+    return sys.platform != "linux" or bool(Environment().display)
 
 
 class Parser(argparse.ArgumentParser):

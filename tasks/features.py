@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import shards
 from tasks.context import RunContext
 from tasks.waiting import wait_all
-from timnet import audit, cross_corpus, fold_tables, splits, tables
+from timnet import audit, cross_corpus, feature_shards, fold_tables, splits, tables
 from timnet.config import identity
 from timnet.corpora import demo, folder, manifest
 from timnet.corpora.base import Corpus, Problem
@@ -84,7 +84,7 @@ def _keep(
 
 def _inspect(planned: CorpusPlan, paths: list[str], context: RunContext) -> dict:
     context.connect()
-    parts = [[paths[row] for row in rows] for rows in shards.shards(len(paths))]
+    parts = [[paths[row] for row in rows] for rows in feature_shards.rows(len(paths))]
     refs = [
         shards.inspect_shard.options(name=f"inspect {planned.corpus.name} shard {i}").remote(planned.source, part)
         for i, part in enumerate(parts)
@@ -168,10 +168,10 @@ def extract(name: str, planned: CorpusPlan, scanned: Scanned, profile: FeaturePr
     with context.timed(f"extract {name}"):
         columns = (scanned.table[column].to_pylist() for column in ("utterance_id", "path", "audio_sha256"))
         recordings = list(zip(*columns, strict=True))
-        parts = shards.shards(len(recordings))
+        parts = feature_shards.rows(len(recordings))
         refs = []
         for number, rows in enumerate(parts):
-            shard = shards.shard_folder(target, number)
+            shard = feature_shards.shard_folder(target, number)
             if not store.is_done(shard):
                 job = shards.extract_shard.options(name=f"extract {name} shard {number}")
                 part = [recordings[row] for row in rows]

@@ -7,24 +7,11 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from timnet import audio, tables
+from timnet import audio, feature_shards, tables
 from timnet.corpora.base import Source
 from timnet.errors import AudioError, BrokenFileError, CorpusError
 from timnet.features import FeatureProfile, extract, n_frames
 from timnet.store import Store
-
-FILES_PER_SHARD = 64  # part of where features lie, so it does not depend on the number of workers
-
-FEATURES_FILE = "features.parquet"
-
-
-def shards(n_files: int) -> list[range]:
-    """Row numbers of each shard, in order."""
-    return [range(start, min(start + FILES_PER_SHARD, n_files)) for start in range(0, n_files, FILES_PER_SHARD)]
-
-
-def shard_folder(features_folder: str, number: int) -> str:
-    return f"{features_folder}/shard-{number:05d}"
 
 
 @ray.remote
@@ -72,7 +59,7 @@ def extract_shard(
         pa.array([utterance_id for utterance_id, _, _ in recordings]),
         pa.FixedSizeListArray.from_arrays(flat, len(matrices[0])),
     ]
-    store.write_table(f"{folder}/{FEATURES_FILE}", pa.Table.from_arrays(columns, schema=schema), schema)
+    store.write_table(f"{folder}/{feature_shards.FEATURES_FILE}", pa.Table.from_arrays(columns, schema=schema), schema)
     seconds = time.perf_counter() - started
     store.mark_done(folder, {"n_utterances": len(recordings), "seconds": seconds})
     return seconds
@@ -98,17 +85,13 @@ def load_features(store: Store, parts: Sequence[tuple[str, Sequence[str]]]) -> n
 def _fill(result: np.ndarray, store: Store, folder: str, n_shards: int, utterance_ids: Sequence[str]) -> None:
     row = {utterance: i for i, utterance in enumerate(utterance_ids)}
     found = np.zeros(len(row), bool)
-    schema = tables.features_schema(*result.shape[1:])
     for number in range(n_shards):
-        table = store.read_table(f"{shard_folder(folder, number)}/{FEATURES_FILE}", schema)
-        wanted = [
-            (i, row[utterance]) for i, utterance in enumerate(table["utterance_id"].to_pylist()) if utterance in row
-        ]
+        ids, features = feature_shards.read(store, folder, number, result.shape[1:])
+        wanted = [(i, row[utterance]) for i, utterance in enumerate(ids) if utterance in row]
         if wanted:
             taken, rows = (list(numbers) for numbers in zip(*wanted, strict=True))
-            values = table["features"].combine_chunks().flatten().to_numpy()
-            result[rows] = values.reshape(-1, *result.shape[1:])[taken]
+            result[rows] = features[taken]
             found[rows] = True
     if not found.all():
         missing = f"{store.at(folder)} lacks {int((~found).sum())} utterances. Delete it and run again."
-        raise BrokenFileError(missing, f"{folder}/{FEATURES_FILE}")
+        raise BrokenFileError(missing, f"{folder}/{feature_shards.FEATURES_FILE}")

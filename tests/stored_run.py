@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import soundfile
 
-from timnet import fold_tables, splits, tables
+from timnet import audio, feature_shards, fold_tables, splits, tables
 from timnet.audit import audit
 from timnet.config import RECIPES, ModelSettings
-from timnet.features import FEATURES, n_frames
+from timnet.features import FEATURES, extract, n_frames
 from timnet.splits import Columns
 from timnet.store import Store
 
 RUN = "cv-made-up"
 N_EMBEDDING = 39
-SIGNAL_LENGTH = 110_250  # 5 s
+RATE_HZ = 16_000  # of recordings
+PROFILE, SIGNAL_LENGTH = FEATURES["soxr_hq"], 110_250  # 5 s
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,12 @@ def write_run(
     n_epochs: int = 12,
     trained: bool = True,
     run_id: str = RUN,
+    data_root: Path | None = None,
 ) -> str:
-    """Write a run and everything that it points at; returns its id."""
-    written = {made.name: _corpus(store, made, seeds, n_folds, protocol, n_epochs, trained) for made in corpora}
+    """Write a run and everything that it points at; returns its id. With a data root also recordings and features."""
+    written = {
+        made.name: _corpus(store, made, seeds, n_folds, protocol, n_epochs, trained, data_root) for made in corpora
+    }
     row = splits.get(protocol)
     store.write_json(
         f"runs/{run_id}/run.json",
@@ -57,12 +63,12 @@ def write_run(
             "run_id": run_id,
             "kind": "cv" if trained else "evaluate",
             "created": "2025-03-14T15:09:26+00:00",
-            "settings": {"corpora": [made.name for made in corpora], "seeds": list(seeds), "protocol": protocol, "skip_bad": False, "data_root": None},
+            "settings": {"corpora": [made.name for made in corpora], "seeds": list(seeds), "protocol": protocol, "skip_bad": False, "data_root": data_root and str(data_root)},
             "versions": {"timnet": "0.1.0", "python": "3.11.9", "keras": "3.15.0"},
             "machine": {"hostname": "prüfstand", "cpu": "x86_64", "n_cpus": 2, "memory_gib": 7.7, "gpus": 0},
             "recipe": asdict(RECIPES["demo"].having(n_epochs, None)),
             "protocol": {"name": row.name, "description": row.description, "selection": row.selection, "keeps_apart": list(row.keeps_apart)},
-            "features": asdict(FEATURES["soxr_hq"]),
+            "features": asdict(PROFILE),
             "model": {"name": "timnet", "description": "TIM-Net", "n_parameters": {made.name: 106_992 for made in corpora}},
             "corpora": written,
             "timings": [{"name": "extract", "seconds": 3.2, "reused": False}, {"name": "train", "seconds": 241.0, "reused": False}],
@@ -102,13 +108,16 @@ def manifest_of(made: Made) -> pa.Table:
 
 
 def network_of(made: Made) -> ModelSettings:
-    return ModelSettings("timnet", n_frames(FEATURES["soxr_hq"], SIGNAL_LENGTH), 39, len(made.labels), n_tabs=3)
+    return ModelSettings("timnet", n_frames(PROFILE, SIGNAL_LENGTH), 39, len(made.labels), n_tabs=3)
 
 
 def _corpus(
-    store: Store, made: Made, seeds: Sequence[int], n_folds: int, protocol: str, n_epochs: int, trained: bool
-) -> dict[str, Any]:
+    store: Store, made: Made, seeds: Sequence[int], n_folds: int, protocol: str, n_epochs: int, trained: bool,
+    data_root: Path | None,
+) -> dict[str, Any]:  # fmt: skip
     manifest = manifest_of(made)
+    if data_root is not None:
+        manifest = _recorded(store, made, manifest, data_root / made.name)
     columns = Columns.of(made.name, made.labels, manifest)
     store.write_table(f"manifests/{made.name}/k/manifest.parquet", manifest, tables.MANIFEST)
     levels = pa.table(
@@ -159,11 +168,41 @@ def _corpus(
         "signal_length": SIGNAL_LENGTH,
         "network": asdict(network_of(made)),
         "manifest": f"manifests/{made.name}/k",
-        "features": f"features/{made.name}/k",
+        "features": [f"features/{made.name}/k"],
         "problems": list(made.problems),
         "notes": list(made.notes),
         "seeds": entries,
     }
+
+
+def _recorded(store: Store, made: Made, manifest: pa.Table, folder: Path) -> pa.Table:
+    """Write a gliding tone a row, with the durations of the manifest, and its features; returns what a scan would."""
+    rows, matrices = manifest.to_pylist(), []
+    for number, row in enumerate(rows):
+        n_samples = int(row["duration_s"] * RATE_HZ)
+        t = np.arange(n_samples) / RATE_HZ
+        samples = 0.4 * np.sin(2 * np.pi * (150 + 10 * number + 60 * t) * t) * np.sin(np.pi * t / t[-1])
+        file = folder / row["path"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, samples.astype(np.float32), RATE_HZ, subtype="PCM_16")
+        decoded, _ = audio.read(file.read_bytes(), row["path"])
+        row |= {"audio_sha256": audio.sha256(decoded, RATE_HZ), "duration_s": n_samples / RATE_HZ}
+        matrices.append(extract(decoded, RATE_HZ, PROFILE, SIGNAL_LENGTH))
+    listed = ["path,emotion,speaker", *(f"{row['path']},{row['emotion']},{row['speaker']}" for row in rows)]
+    (folder / "manifest.csv").write_text("\n".join(listed), encoding="utf-8")
+    schema, parts = tables.features_schema(*matrices[0].shape), feature_shards.rows(len(rows))
+    for number, part in enumerate(parts):
+        shard = feature_shards.shard_folder(f"features/{made.name}/k", number)
+        columns = [
+            pa.array([rows[i]["utterance_id"] for i in part]),
+            pa.FixedSizeListArray.from_arrays(np.concatenate([matrices[i].ravel() for i in part]), matrices[0].size),
+        ]
+        table = pa.Table.from_arrays(columns, schema=schema)
+        store.write_table(f"{shard}/{feature_shards.FEATURES_FILE}", table, schema)
+        store.mark_done(shard, {})
+    facts = {"n_shards": len(parts), "n_frames": matrices[0].shape[0], "n_coefficients": matrices[0].shape[1]}
+    store.mark_done(f"features/{made.name}/k", facts)
+    return pa.Table.from_pylist(rows, tables.MANIFEST)
 
 
 def _trained(

@@ -77,7 +77,7 @@ def plan(settings: Settings) -> Plan:
     store.check()
     planned = []
     for name in _corpus_names(settings):
-        corpus, source = _locate(name, settings.data_root, store)
+        corpus, source = locate(name, settings.data_root, store)
         if name != "DEMO":
             source = source.leaving_out(store.uri)
         chosen = recipe or RECIPES[corpus.recipe]
@@ -257,7 +257,8 @@ def located_corpus(name: str, data_root: str) -> tuple[Corpus, Source]:
     return folder.own(name, data_root)
 
 
-def _locate(name: str, data_root: str | None, store: Store) -> tuple[Corpus, Source]:
+def locate(name: str, data_root: str | None, store: Store) -> tuple[Corpus, Source]:
+    """A corpus and where its recordings are read from, DEMO's in the store; raises ConfigError or CorpusError."""
     if name == "DEMO":
         return corpora.get(name), Source(store.at(f"corpora/DEMO-{demo.key()}"))
     if data_root is None and name in corpora.names():

@@ -6,6 +6,7 @@ the escaping could do neither.
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ MOST_PAIRS = 20  # of identical recordings
 PAIRS = {"train-validation": "train, validation", "train-test": "train, test", "validation-test": "validation, test"}
 
 
+@cache
 def environment() -> "jinja2.Environment":
     """The templates of this folder; what is not there is an error, and everything is escaped."""
     import jinja2
@@ -43,8 +45,15 @@ def environment() -> "jinja2.Environment":
     return made
 
 
+@cache
 def css() -> Markup:
     return Markup(palette.css() + "\n" + (HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 (our own)
+
+
+@cache
+def served_css() -> Markup:
+    """What the pages of a server need besides."""
+    return Markup((HERE / "served.css").read_text(encoding="utf-8"))  # noqa: S704 (our own)
 
 
 def render(run: RunResult, summary: dict[str, Any]) -> str:
