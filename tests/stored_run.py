@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from timnet import fold_tables, splits, tables
+from timnet import fold_tables, metrics, splits, tables
 from timnet.audit import audit
 from timnet.config import RECIPES
 from timnet.splits import Columns
@@ -181,7 +181,9 @@ def _trained(
     chosen = (
         None if not n_epochs else n_epochs if selection == "last" else int(random.integers(n_epochs // 2, n_epochs + 1))
     )
-    store.write_json(f"{folder}/metrics.json", {"chosen_epoch": chosen, "n_parameters": 106_992})
+    scores = metrics.scores(truth, predicted, n_classes)
+    facts = {**scores, "chosen_epoch": chosen, "n_parameters": 106_992, "seconds": {"total": 12.5 + fold}}
+    store.write_json(f"{folder}/metrics.json", facts)
     store.mark_done(folder, {})
 
 
