@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from timnet import tracking
 from timnet.errors import ConfigError, StoreError, TrackingError
@@ -196,7 +197,17 @@ def _explained(uri: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
-        said = " ".join(str(error).replace(uri, shown(uri)).split())
-        said = re.sub(r"://\S*@", "://", said)
         # Not chained: the text of the cause may hold a password.
-        raise TrackingError(f"MLflow at {shown(uri)}: {type(error).__name__}: {said[:MOST_SHOWN]}") from None
+        raise TrackingError(f"MLflow at {shown(uri)}: {_reason(error, uri)}") from None
+
+
+def _reason(error: Exception, uri: str) -> str:
+    from requests.exceptions import ConnectionError, Timeout
+
+    if isinstance(error.__context__, (ConnectionError, Timeout)):
+        return "does not answer; check MLFLOW_TRACKING_URI and that it is up"
+    said = " ".join(str(error).replace(uri, shown(uri)).split())
+    secrets = uri.partition("://")[2].rpartition("@")[0]
+    for part in filter(None, (secrets, *re.split("[:/@]", secrets))):
+        said = said.replace(part, "…").replace(unquote(part), "…")
+    return f"{type(error).__name__}: {said[:MOST_SHOWN]}"

@@ -326,15 +326,22 @@ def test_mlflow_reads_back_what_the_store_holds_and_has_it_once(store, summary, 
     assert len(in_mlflow(store)[0]) == 2
 
 
-@pytest.mark.parametrize("uri", ["http://anna:s3cr:t/p@ss@127.0.0.1:{port}", "http://127.0.0.1:{port}"])
-def test_a_server_that_is_not_there_is_one_line_without_credentials(store, at_home, monkeypatch, uri):
+@pytest.mark.parametrize(
+    ("credentials", "text"),
+    [
+        ("", "does not answer; check MLFLOW_TRACKING_URI and that it is up"),
+        ("anna:s3cr:p%40ss@", "does not answer"),
+        ("anna:s3cr:t/p@ss@", "InvalidUrlException: "),
+    ],
+)
+def test_a_server_that_is_not_there_is_one_line_without_credentials(store, at_home, monkeypatch, credentials, text):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(port=port))
-    with pytest.raises(TrackingError, match=rf"^MLflow at http://127\.0\.0\.1:{port}: ") as caught:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{credentials}127.0.0.1:{port}")
+    with pytest.raises(TrackingError, match=rf"^MLflow at http://127\.0\.0\.1:{port}: {text}") as caught:
         mlflow_runs.Run(store, tracked_run())
     assert "\n" not in str(caught.value)
-    assert not re.search("anna|s3cr|p@ss", str(caught.value))
+    assert not re.search("anna|s3cr|p@ss|p%40ss", str(caught.value))
     assert caught.value.__cause__ is None
 
 
@@ -418,17 +425,16 @@ def test_a_run_is_followed_by_every_tracker_that_is_named(follow, store):
     assert parent.data.params["seeds"] == "46"
 
 
-@pytest.mark.parametrize(("error", "status"), [(ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED")])
-def test_mlflow_hears_how_a_run_ended(follow, store, error, status, monkeypatch):
+def test_mlflow_hears_how_a_run_ended(follow, store, monkeypatch):
     monkeypatch.setattr("tasks.tracking.PATIENCE_WHEN_STOPPED_S", 60.0)
-    follow()
-    with pytest.raises(type(error)):
-        follow(error)
-    (parent,), _ = in_mlflow(store)
-    assert parent.info.status == status
-    follow()
-    (parent,), _ = in_mlflow(store)
-    assert parent.info.status == "FINISHED"
+    for error, status in ((ValueError("broken"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (None, "FINISHED")):
+        if error is None:
+            follow()
+        else:
+            with pytest.raises(type(error)):
+                follow(error)
+        ((parent,), folds) = in_mlflow(store)
+        assert (parent.info.status, sorted(folds)) == (status, list(tracked_run().folds))
 
 
 def test_a_server_that_refuses_is_said_once_and_the_others_go_on(follow, store, refusing, monkeypatch):
