@@ -43,10 +43,10 @@ sys.addaudithook(_refuse_unmarked)
 
 
 def pytest_collection_modifyitems(items):
-    """The fixture `command` runs whole flows, whose processes are not started here."""
+    """Whole flows over recordings: what they start is started in a process of their own."""
     for item in items:
         for marker in ("ray", "prefect"):
-            if "command" in getattr(item, "fixturenames", ()) and not item.get_closest_marker(marker):
+            if {"command", "recordings"} <= set(item.fixturenames) and not item.get_closest_marker(marker):
                 raise pytest.UsageError(f"{item.nodeid} runs a flow and needs @pytest.mark.{marker}")
 
 
