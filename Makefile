@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 ENVIRONMENT := .venv/.installed
 
-.PHONY: demo test test-all bench bench-folds docs docs-serve lint format lock clean
+.PHONY: demo test test-all bench bench-folds docs docs-serve lint format hooks lock clean
 
 demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
@@ -35,6 +35,10 @@ lint: $(ENVIRONMENT)
 format: $(ENVIRONMENT)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Lint before every commit.
+hooks: $(ENVIRONMENT)
+	$(BIN)/pre-commit install
 
 # The lock holds names, versions and hashes, and no address of a registry.
 lock: $(ENVIRONMENT)

@@ -16,6 +16,7 @@ from tasks.jobs import FoldJob, Jobs, fold_jobs
 from tasks.progress import Reporter
 from tasks.report import make_report
 from tasks.shards import load_features
+from tasks.tracking import Tracked, tracked
 from tasks.training import train_fold
 from timnet import report
 from timnet.config import CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
@@ -64,19 +65,30 @@ def run(settings: Settings) -> dict[str, Any]:
 
 
 def _run(planned: Plan, context: RunContext) -> dict[str, Any]:
-    reporter = context.reporter
     runs = _prepared(planned, context)
     planned = _named(planned, runs, context)
     jobs = [job for corpus in runs for job in corpus.jobs]
+    with tracked(planned, jobs, context) as told:
+        return _finished(runs, jobs, planned, context, told)
+
+
+def _finished(
+    runs: list[CorpusRun], jobs: list[FoldJob], planned: Plan, context: RunContext, told: Tracked
+) -> dict[str, Any]:
+    reporter = context.reporter
     missing = [job for job in jobs if not context.store.is_done(job.folder)]
     reused = len(jobs) - len(missing)
     if reused:
         reporter.say(f"{reused} of {len(jobs)} folds are finished already and are not computed again")
+    names = {job.name for job in missing}
+    for job in jobs:
+        if job.name not in names:
+            told.fold(job.name)
     folder = f"runs/{planned.run_id}"
     current = not missing and context.store.is_done(folder) and _reported(folder, context) == _made_of(runs)
     if not current:  # such as a report of the folds of another version: it is none of this run
         context.store.remove(f"{folder}/{DONE}")
-    errors = _train(runs, missing, planned, context) if missing else {}
+    errors = _train(runs, missing, planned, context, told) if missing else {}
     if current:
         reporter.say("The report is there already and is not made again")
         summary = context.store.read_json(f"{folder}/report/summary.json")
@@ -87,6 +99,7 @@ def _run(planned: Plan, context: RunContext) -> dict[str, Any]:
         summary = make_report(planned.run_id, context)
         if not errors:
             context.store.mark_done(folder, {"n_folds": len(jobs)})
+    told.report(summary)
     reporter.say(f"\n{report.terminal(summary)}\n")
     reporter.say(f"Report: {context.store.at(f'{folder}/report/index.html')}")
     return summary
@@ -154,7 +167,9 @@ def extracted(part: Part, planned: Plan, context: RunContext) -> str:
     return extract(part.planned.corpus.name, part.planned, part.scanned, planned.profile, context)
 
 
-def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context: RunContext) -> dict[str, str]:
+def _train(
+    runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context: RunContext, told: Tracked
+) -> dict[str, str]:
     """Extract and train what is missing; returns the error of each fold that failed."""
     pool = context.trainers()
     features: dict[str, ray.ObjectRef] = {}
@@ -185,6 +200,8 @@ def _train(runs: list[CorpusRun], missing: list[FoldJob], planned: Plan, context
                 elif isinstance(outcome, BaseException):
                     errors[futures[future]] = f"{type(outcome).__name__}: {outcome}"
                     context.reporter.say(f"  {futures[future]} FAILED: {errors[futures[future]]}")
+                else:
+                    told.fold(futures[future])
         except BaseException:
             context.stop.set()  # or the runner would wait for every fold that has begun
             raise

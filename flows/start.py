@@ -33,6 +33,7 @@ def command_line(
     """
     from timnet import corpora, models, splits
     from timnet.features import FEATURES
+    from timnet.tracking import TRACKERS
 
     choices = {
         "corpora": corpora.names(),
@@ -41,6 +42,7 @@ def command_line(
         "model": models.names(),
         "models": models.names(),
         "recipe": list(RECIPES),
+        "track": list(TRACKERS),
     }
     try:
         settings, own = parse(program, description, arguments, choices, model)

@@ -1,10 +1,53 @@
 """What every test may ask for."""
 
+import os
+import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# The start of a command line -> the marker that a test has to carry which starts it.
+STARTED = {
+    r"(\S*/)?rclone ": "s3",
+    r"(\S*/)?(chromium|chromium-browser|google-chrome) ": "browser",
+    r"\S*/(gcs_server|raylet) ": "ray",
+    r"\S+ -m tasks\.local_api |(\S*/)?prefect ": "prefect",
+}
+_running: list[pytest.Item] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    _running.append(item)
+    try:
+        return (yield)
+    finally:
+        _running.pop()
+
+
+def _refuse_unmarked(event: str, arguments: tuple[Any, ...]) -> None:
+    """Hears of every process that is about to start; an error raised here goes to the test that starts it."""
+    if event != "subprocess.Popen" or not _running:
+        return
+    command = arguments[1] if isinstance(arguments[1], str) else " ".join(map(os.fsdecode, arguments[1]))
+    for start, marker in STARTED.items():
+        if re.match(start, f"{command} ") and not _running[-1].get_closest_marker(marker):
+            raise RuntimeError(f"{_running[-1].nodeid} starts `{command[:80]}` and needs @pytest.mark.{marker}")
+
+
+sys.addaudithook(_refuse_unmarked)
+
+
+def pytest_collection_modifyitems(items):
+    """Whole flows over recordings: what they start is started in a process of their own."""
+    for item in items:
+        for marker in ("ray", "prefect"):
+            if {"command", "recordings"} <= set(item.fixturenames) and not item.get_closest_marker(marker):
+                raise pytest.UsageError(f"{item.nodeid} runs a flow and needs @pytest.mark.{marker}")
 
 
 @pytest.fixture(scope="session")

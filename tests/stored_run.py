@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 
-from timnet import audio, feature_shards, fold_tables, splits, tables
+from timnet import audio, feature_shards, fold_tables, metrics, splits, tables
 from timnet.audit import audit
 from timnet.config import RECIPES, ModelSettings
 from timnet.features import FEATURES, extract, n_frames
@@ -243,7 +243,9 @@ def _trained(
     kernel = (centres.T + random.normal(size=centres.T.shape)).astype(np.float32)
     weights = {"classifier/kernel": kernel, "input/mean": kernel[:, 0], "input/sd": np.ones(N_EMBEDDING, np.float32)}
     store.write_arrays(f"{folder}/weights.npz", weights)
-    store.write_json(f"{folder}/metrics.json", {"chosen_epoch": chosen, "n_parameters": 106_992})
+    scores = metrics.scores(truth, predicted, n_classes)
+    facts = {**scores, "chosen_epoch": chosen, "n_parameters": 106_992, "seconds": {"total": 12.5 + fold}}
+    store.write_json(f"{folder}/metrics.json", facts)
     store.mark_done(folder, {})
 
 

@@ -179,6 +179,9 @@ class CommonSettings(BaseModel):
     gpus_per_fold: float = Field(
         0, ge=0, allow_inf_nan=False, description="GPUs of one fold, 0.25: four folds share one"
     )
+    track: Annotated[Annotated[tuple[str, ...], Field(min_length=1)] | None, BeforeValidator(_listed)] = Field(
+        None, description="also write every finished fold and the scores for trackers, separated by commas"
+    )
     ray_address: str | None = Field(
         None, description="Ray cluster: auto, host:port or ray://host:port; local: start one here [default: local]"
     )
@@ -283,6 +286,7 @@ WITHOUT_EFFECT = frozenset(
         "gpus_per_fold",
         "checkpoint_every_epochs",
         "ray_address",
+        "track",
         "weights",  # where they lie; what they are is part of each fold's own key
     }
 )

@@ -44,3 +44,7 @@ class BrokenFileError(StoreError):
 
 class WeightsError(TimnetError):
     """A file of weights or features does not fit the model it was given to."""
+
+
+class TrackingError(TimnetError):
+    """A tracker is away or refuses; nothing that a run computes depends on one."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from timnet import corpora, cross_corpus, fold_tables, models, splits
+from timnet import corpora, cross_corpus, fold_tables, models, splits, tracking
 from timnet.config import (
     MAX_RUN_ID,
     RECIPES,
@@ -75,6 +75,7 @@ def plan(settings: Settings) -> Plan:
     recipe = None if settings.recipe is None else _named("--recipe", settings.recipe, RECIPES)
     store = Store(settings.store)
     store.check()
+    tracking.check(settings.track, store)
     planned = []
     for name in _corpus_names(settings):
         corpus, source = locate(name, settings.data_root, store)

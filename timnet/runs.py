@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from timnet import report
+from timnet import event_files, report
 from timnet.errors import StoreError
 from timnet.store import Store
 
@@ -70,6 +70,7 @@ def delete(store: Store, run_id: str, *, with_folds: bool = False) -> int:
     for other in store.children("runs") if own else ():
         own -= folds_of(store, other) if other != run_id else set()
     store.delete(f"runs/{run_id}")
+    store.delete(event_files.folder(run_id))
     for folder in sorted(own):
         store.delete(folder)
     return len(own)

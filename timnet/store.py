@@ -52,7 +52,7 @@ class Store:
             raise StoreError(
                 f"The store {uri!r} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
             ) from error
-        self._local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
 
     def __reduce__(self):
         return (Store, (self.uri,))
@@ -62,7 +62,7 @@ class Store:
 
     def at(self, path: str) -> str:
         """The path as a reader outside the store would open it: a local path or a full URI."""
-        return self._full(path) if self._local else f"{self.uri}/{path}"
+        return self._full(path) if self.is_local else f"{self.uri}/{path}"
 
     def _full(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):
@@ -73,9 +73,9 @@ class Store:
         """Raises StoreError where the store cannot be reached, without waiting for long, or cannot be a folder."""
         storage.check(self.uri)
         above = self._root
-        while self._local and not os.path.lexists(above):
+        while self.is_local and not os.path.lexists(above):
             above = os.path.dirname(above)
-        if self._local and not os.path.isdir(above):
+        if self.is_local and not os.path.isdir(above):
             raise StoreError(f"The store {self.uri} cannot be a folder: {above} is none. Give another --store.")
 
     @contextmanager
@@ -97,7 +97,7 @@ class Store:
         full = self._full(path)
         try:
             with self._explained(path):
-                if self._local:
+                if self.is_local:
                     self._write_local(full, data)
                 else:
                     self._fs.pipe_file(full, data)
