@@ -48,6 +48,12 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", default=default, metavar="URI", help=f"the store [default: {default}]")
 
 
+def add_data_root(parser: argparse.ArgumentParser, text: str, required: bool = True) -> None:
+    """Add --data-root to a command that has few other settings."""
+    root = Environment().data_root
+    parser.add_argument("--data-root", default=root, required=required and root is None, metavar="DIR", help=text)
+
+
 def option(field: str) -> str:
     return "--" + field.replace("_", "-")
 

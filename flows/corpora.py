@@ -1,34 +1,32 @@
-"""`timnet corpora`: which corpora there are, and what is in a folder that is said to hold one."""
+"""`timnet corpora`: which corpora there are, how to get them, and what is in a folder that is said to hold one."""
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from flows.command import Environment
-from flows.printing import print_table
-
-PROBLEMS_FOUND = 1  # exit status of `check`
+from flows import fetching
+from flows.command import add_data_root
+from flows.verdict import print_verdict
 
 
 def add(groups: Any) -> None:
     """Add the command and its actions to the parser of `timnet`."""
-    words = "list the corpora that are known, or check one that lies here"
+    words = "list the corpora that are known, fetch, import or check one"
     actions = groups.add_parser("corpora", help=words, description=words, allow_abbrev=False).add_subparsers(
         metavar="ACTION", required=True
     )
-    words = "every corpus: what it is, its licence and where it comes from"
-    actions.add_parser("list", help=words, description=words, allow_abbrev=False).set_defaults(action=_list)
+    words = "every corpus: what it is, its licence, where it comes from and how to get it"
+    listing = actions.add_parser("list", help=words, description=words, allow_abbrev=False)
+    listing.set_defaults(action=_list)
+    add_data_root(listing, "also say which of them are here", required=False)
     words = "decode every recording of a corpus and say what is there and what is wrong with it"
     check = actions.add_parser("check", help=words, description=words, allow_abbrev=False)
     check.set_defaults(action=_check)
     check.add_argument("corpus", metavar="CORPUS", help="a known corpus, or the name of your own folder or table")
-    root = Environment().data_root
-    check.add_argument(
-        "--data-root", default=root, required=root is None, metavar="DIR", help="folder or URI that holds the corpora"
-    )
+    add_data_root(check, "folder or URI that holds the corpora")
+    fetching.add(actions)
 
 
-def _list(_: argparse.Namespace) -> None:
+def _list(given: argparse.Namespace) -> None:
     from timnet import corpora
 
     for name in corpora.names():
@@ -41,36 +39,23 @@ def _list(_: argparse.Namespace) -> None:
         print(f"  named like: {corpus.example}")
         for quirk in corpus.quirks:
             print(f"  note: {quirk}")
+        if given.data_root is not None and not corpus.synthetic:
+            print(f"  here: {_where(corpus, given.data_root)}")
+        fetching.print_steps(corpus, given.data_root)
+
+
+def _where(corpus: Any, data_root: str) -> str:
+    from timnet import corpora
+    from timnet.errors import CorpusError
+
+    root, _ = corpora.entries(data_root)  # a folder that is not there is wrong use, and not every corpus missing
+    try:
+        return f"in {corpora.locate(corpus, root).root}"
+    except CorpusError:
+        return f"not in {root}"
 
 
 def _check(given: argparse.Namespace) -> None:
-    from timnet import audio
-    from timnet.corpora import manifest
     from timnet.plan import located_corpus
 
-    corpus, source = located_corpus(given.corpus, given.data_root)
-    found = corpus.find(source)
-
-    def facts(path: str) -> audio.AudioFacts:
-        return audio.inspect(source.read_bytes(path), path)
-
-    with ThreadPoolExecutor() as threads:
-        paths = [utterance.path for utterance in found.utterances]
-        inspected = dict(zip(paths, threads.map(facts, paths), strict=True))
-    table, problems = manifest.build(corpus, found, inspected)
-    hours = sum(table["duration_s"].to_pylist()) / 3600
-    print(f"{corpus.name} in {source.root}: {table.num_rows} recordings that can be used, {hours:.2f} h")
-    emotions, speakers = table["emotion"].to_pylist(), table["speaker"].to_pylist()
-    rows = [("emotion", "here", "expected")]
-    for label in corpus.labels:
-        expected = str(corpus.counts[label]) if corpus.counts else "–"
-        rows.append((label, str(emotions.count(label)), expected))
-    rows.append(("speakers", str(len(set(speakers) - {None})), str(corpus.n_speakers or "–")))
-    print_table(rows)
-    for note in found.notes:
-        print(f"note: {note}")
-    for problem in problems:
-        print(f"problem: {problem.message}")
-    print("Nothing is wrong with it." if not problems else f"{len(problems)} problems.")
-    if problems:
-        raise SystemExit(PROBLEMS_FOUND)
+    print_verdict(*located_corpus(given.corpus, given.data_root))

@@ -48,3 +48,11 @@ class WeightsError(TimnetError):
 
 class TrackingError(TimnetError):
     """A tracker is away or refuses; nothing that a run computes depends on one."""
+
+
+class DownloadError(TimnetError):
+    """A corpus cannot be fetched: its server, the disk, or what came does not do."""
+
+
+class ArchiveError(TimnetError):
+    """An archive is broken, or holds what it must not."""

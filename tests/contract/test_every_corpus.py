@@ -97,6 +97,11 @@ def test_its_card_is_filled_in(corpus):
     text = sys.modules[f"timnet.corpora.{corpus.name.lower()}"].__doc__
     assert corpus.name in text
     assert "->" in text
+    assert bool(corpus.how_to_get) != corpus.synthetic
+    if corpus.download:
+        assert corpus.download.url.startswith(("http://", "https://"))
+        assert corpus.counts, "how many recordings an archive may hold comes from the counts"
+        assert (corpus.download.terms is not None) == ("NC" in corpus.licence)
     if not corpus.synthetic:
         assert all(word in text for word in ("File names:", "Source:"))
         assert "icence" in text or "egistration" in text

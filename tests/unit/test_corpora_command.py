@@ -31,6 +31,36 @@ def test_the_list_has_every_corpus_with_its_licence_and_source(capsys):
         assert corpus.source in said
 
 
+def test_the_list_says_how_to_get_each(capsys, monkeypatch):
+    monkeypatch.delenv("TIMNET_DATA_ROOT", raising=False)
+    main(["corpora", "list"])
+    said = capsys.readouterr().out
+    assert "  get it with: timnet corpora fetch EMODB --data-root DIR\n" in said
+    assert "  get it with: timnet corpora fetch RAVDESS --data-root DIR --accept-licence\n" in said
+    assert "fetch SAVEE" not in said
+    for name in corpora.PUBLISHED:
+        assert f". {corpora.get(name).how_to_get[0]}\n" in said
+        assert f". timnet corpora check {name} --data-root DIR\n" in said
+    assert "here:" not in said
+
+
+def test_the_list_says_what_is_here(tmp_path, capsys):
+    for path in ("emodb/wav/03a01Fa.wav", "SAVEE/nothing.txt"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    main(["corpora", "list", "--data-root", str(tmp_path)])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  here:")]
+    assert lines == [
+        f"  here: not in {tmp_path}",
+        f"  here: in {tmp_path}/emodb",
+        *[f"  here: not in {tmp_path}"] * 4,
+    ]
+    with pytest.raises(SystemExit) as caught:
+        main(["corpora", "list", "--data-root", str(tmp_path / "no")])
+    assert caught.value.code == 2
+    assert "is not there, or is not a folder" in capsys.readouterr().err
+
+
 def test_a_corpus_without_fault(root, capsys):
     main(["corpora", "check", "mine", "--data-root", str(root)])
     lines = capsys.readouterr().out.splitlines()

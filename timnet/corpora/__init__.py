@@ -89,4 +89,7 @@ def entries(data_root: str) -> tuple[str, list[str]]:
 
 
 def _whence(corpus: Corpus) -> str:
-    return f"{corpus.name} ({corpus.title}; {corpus.licence}) comes from {corpus.source}."
+    return (
+        f"{corpus.name} ({corpus.title}; {corpus.licence}) comes from {corpus.source}; `timnet corpora list` says how to "
+        "get it."
+    )

@@ -141,6 +141,16 @@ def not_readable(source: Source) -> list[Problem]:
 
 
 @dataclass(frozen=True)
+class Download:
+    """The archive of a corpus that anybody may fetch, as its publisher offers it: a ZIP file."""
+
+    url: str
+    n_bytes: int | None = None  # None: not stated by the publisher
+    md5: str | None = None  # in hex; None: not stated by the publisher
+    terms: str | None = None  # what has to be accepted before; None: the licence asks for nothing
+
+
+@dataclass(frozen=True)
 class Corpus:
     """The card of a corpus. `find` is its file-name rule; everything else is what is known about it.
 
@@ -156,6 +166,8 @@ class Corpus:
     licence: str
     source: str  # where it comes from
     example: str  # one worked `path -> id, speaker, sentence, emotion`
+    how_to_get: tuple[str, ...] = ()  # what a person does, step by step, until the files are on their disk
+    download: Download | None = None  # None: no program may fetch it, or there is nothing to fetch
     counts: Mapping[str, int] | None = None  # utterances per label; None: not known beforehand
     n_speakers: int | None = None
     n_folds: int = 10  # where the settings leave it open

@@ -52,6 +52,11 @@ CORPUS = Corpus(
     mean_signal_length=88_000,
     licence="by agreement",
     source="chineseldc.org",
+    how_to_get=(
+        "Open chineseldc.org (the Chinese Linguistic Data Consortium) and look for the CASIA Chinese emotional corpus of the "
+        "Institute of Automation.",
+        "Get it under its agreement. Used here are 1200 recordings of it: 4 speakers, 6 emotions, the sentences 201 to 250.",
+    ),
     example="liuchanhg/angry/201.wav -> liuchanhg/angry/201, speaker liuchanhg, sentence 201, angry",
     counts=dict.fromkeys(LABELS, 200),
     n_speakers=4,

@@ -7,14 +7,16 @@ folder `wav`.
     wav/03a01Fa.wav -> wav/03a01Fa, speaker 03, sentence a01, happy
 
 535 recordings, 16 kHz, mono, 1.23 to 8.98 s. Licence: CC0. Source: http://emodb.bilderbar.info/download/download.zip
+Its publisher states neither size nor checksum of that archive; what can be verified is what is in it.
 EmoDB 2.0, with 816 recordings, is another corpus.
 """
 
 import re
 
-from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance
+from timnet.corpora.base import Corpus, Download, Found, Problem, Source, Utterance
 from timnet.corpora.naming import by_name, stem, unknown_label, unrecognised
 
+ARCHIVE = "http://emodb.bilderbar.info/download/download.zip"
 EMOTIONS = {
     "W": "angry",
     "L": "boredom",
@@ -57,7 +59,9 @@ CORPUS = Corpus(
     find=find,
     mean_signal_length=96_000,
     licence="CC0",
-    source="http://emodb.bilderbar.info/download/download.zip",
+    source=ARCHIVE,
+    how_to_get=(f"Download {ARCHIVE}; nobody has to register.",),
+    download=Download(ARCHIVE),
     example="wav/03a01Fa.wav -> wav/03a01Fa, speaker 03, sentence a01, happy",
     counts={"angry": 127, "boredom": 81, "disgust": 46, "fear": 69, "happy": 71, "neutral": 79, "sad": 62},
     n_speakers=10,

@@ -60,6 +60,10 @@ CORPUS = Corpus(
     mean_signal_length=96_000,
     licence="terms of the Fondazione Ugo Bordoni",
     source="voice.fub.it",
+    how_to_get=(
+        "Open http://voice.fub.it/activities/corpora/emovo/index.html, read the terms of the Fondazione Ugo Bordoni, and "
+        "download the corpus from there.",
+    ),
     example="f1/dis-f1-b1.wav -> f1/dis-f1-b1, speaker f1, sentence b1, disgust",
     counts=dict.fromkeys(LABELS, 84),
     n_speakers=6,

@@ -107,6 +107,11 @@ CORPUS = Corpus(
     mean_signal_length=310_000,
     licence="licence form of the University of Southern California",
     source="https://sail.usc.edu/iemocap/",
+    how_to_get=(
+        "Open https://sail.usc.edu/iemocap/iemocap_release.htm and fill in the licence form of USC SAIL.",
+        "Download the full release as their answer says. Needed are sentences/wav and dialog/EmoEvaluation of the five "
+        "sessions; videos and motion capture are not read.",
+    ),
     example="Session1/sentences/wav/Ses01F_impro05/Ses01F_impro05_F019.wav -> "
     "Session1/sentences/wav/Ses01F_impro05/Ses01F_impro05_F019, speaker Ses01F, sentence impro05, angry",
     counts={"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084},

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from timnet.config import identity
-from timnet.corpora.base import Corpus, Found, Problem, Utterance
+from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance
 from timnet.errors import CorpusError
 
 if TYPE_CHECKING:  # pyarrow takes as long to import as all the rest
@@ -17,6 +18,18 @@ MAX_LISTED = 20  # problems that an error lists
 
 # What a result depends on; paths and durations follow from these.
 _IDENTITY = ("utterance_id", "audio_sha256", "speaker", "sentence", "session", "emotion", "class_index")
+
+
+def inspected(found: Found, source: Source) -> "dict[str, AudioFacts]":
+    """What audio.inspect says of every utterance found, by its path: all are read and decoded, here and now."""
+    from timnet import audio
+
+    def facts(path: str) -> audio.AudioFacts:
+        return audio.inspect(source.read_bytes(path), path)
+
+    paths = [utterance.path for utterance in found.utterances]
+    with ThreadPoolExecutor() as threads:
+        return dict(zip(paths, threads.map(facts, paths), strict=True))
 
 
 def build(corpus: Corpus, found: Found, facts: "Mapping[str, AudioFacts]") -> "tuple[pa.Table, list[Problem]]":

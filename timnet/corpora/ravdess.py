@@ -15,9 +15,15 @@ bc696df654c87fed845eb13823edef8a
 
 import re
 
-from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance
+from timnet.corpora.base import Corpus, Download, Found, Problem, Source, Utterance
 from timnet.corpora.naming import by_name, stem, unknown_label, unrecognised
 
+ARCHIVE = Download(
+    "https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
+    n_bytes=208_468_073,
+    md5="bc696df654c87fed845eb13823edef8a",
+    terms="no commercial use; name the authors; what you make of it is under the same licence",
+)
 EMOTIONS = {
     "01": "neutral",
     "02": "calm",
@@ -70,6 +76,10 @@ CORPUS = Corpus(
     licence="CC BY-NC-SA 4.0",
     source="Zenodo record 1188976, https://zenodo.org/records/1188976, Audio_Speech_Actors_01-24.zip "
     "(208 468 073 bytes, md5 bc696df654c87fed845eb13823edef8a)",
+    how_to_get=(
+        "Open https://zenodo.org/records/1188976 and download Audio_Speech_Actors_01-24.zip; nobody has to register.",
+    ),
+    download=ARCHIVE,
     example="Actor_01/03-01-05-02-01-01-01.wav -> Actor_01/03-01-05-02-01-01-01, speaker 01, sentence 01, angry",
     counts={**dict.fromkeys(LABELS, 192), "neutral": 96},
     n_speakers=N_ACTORS,

@@ -83,6 +83,10 @@ CORPUS = Corpus(
     mean_signal_length=130_000,
     licence="registration with the University of Surrey",
     source="http://kahlan.eps.surrey.ac.uk/savee/",
+    how_to_get=(
+        "Open http://kahlan.eps.surrey.ac.uk/savee/Download.html and register.",
+        "Log in with what the University of Surrey sends you, and download the audio (AudioData).",
+    ),
     example="AudioData/DC/sa01.wav -> AudioData/DC/sa01, speaker DC, sentence unknown, sad",
     counts={**dict.fromkeys(LABELS, 60), "neutral": 120},
     n_speakers=len(SPEAKERS),
