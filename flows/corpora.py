@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from flows import fetching
+from flows import fetching, importing
 from flows.command import add_data_root
 from flows.verdict import print_verdict
 
@@ -24,6 +24,7 @@ def add(groups: Any) -> None:
     check.add_argument("corpus", metavar="CORPUS", help="a known corpus, or the name of your own folder or table")
     add_data_root(check, "folder or URI that holds the corpora")
     fetching.add(actions)
+    importing.add(actions)
 
 
 def _list(given: argparse.Namespace) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,23 @@ def trainer():
     from timnet.training import Trainer
 
     return Trainer(threads=1)
+
+
+@pytest.fixture
+def timnet_command(capsys) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """`timnet …` in this process: its exit status and what it printed."""
+    from flows.main import main
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        status = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as left:
+            status = left.code
+        return status, *capsys.readouterr()
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from timnet import archives, download
+from timnet import archives, download, storage
 from timnet.archives import Limits
 from timnet.corpora.base import Corpus, Download
 from timnet.download import PATIENT, Patience
@@ -42,7 +42,7 @@ def fetch(
     archive = fetchable(corpus)
     address = url or archive.url
     download.check_url(address)
-    root = local_root(data_root)
+    root = storage.local_folder(data_root)
     target, part, limits = root / corpus.name, root / f"{corpus.name}.zip.part", limits_of(corpus)
     refuse_existing(corpus, data_root)
     try:
@@ -112,18 +112,9 @@ def limits_of(corpus: Corpus) -> Limits:
     )
 
 
-def local_root(data_root: str) -> Path:
-    """The data root as a folder of this machine, absolute; raises ConfigError for a URI of another kind."""
-    if "://" in data_root and not data_root.startswith("file://"):
-        raise ConfigError(
-            f"--data-root {data_root}: corpora are put together on a disk. Give a folder, and copy the corpus afterwards."
-        )
-    return Path(data_root.removeprefix("file://")).expanduser().absolute()
-
-
 def refuse_existing(corpus: Corpus, data_root: str) -> None:
     """Raises ConfigError where the data root has the corpus's folder already, in upper or lower case."""
-    root = local_root(data_root)
+    root = storage.local_folder(data_root)
     if root.exists() and not root.is_dir():
         raise ConfigError(f"--data-root {data_root} is not a folder.")
     there = sorted(name for name in (os.listdir(root) if root.exists() else []) if name.lower() == corpus.name.lower())

@@ -5,15 +5,17 @@ AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_PROFILE …) or from a machine's role, ne
 Each process reads its own. The workers of a Ray that is started here inherit them; on a cluster every node needs them.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import fsspec
 
-from timnet.errors import StoreError
+from timnet.errors import ConfigError, StoreError
 
 # Waits of 0 to 1, 2, 4, 8, 16, 20, 20, 20 and 20 s, about 55 s in all: an S3 server that is restarted is back by then.
 PATIENT_ATTEMPTS = 10
@@ -69,6 +71,15 @@ def check(uri: str) -> None:
     system.retries = 1  # s3fs would try everything five times more
     with explained(uri):
         system.call_s3("list_objects_v2", Bucket=bucket, Prefix=f"{prefix}/" if prefix else "", MaxKeys=1)
+
+
+def local_folder(data_root: str) -> Path:
+    """A data root as an absolute path of this machine; raises ConfigError for a URI of another kind."""
+    if "://" in data_root and not data_root.startswith("file://"):
+        raise ConfigError(
+            f"--data-root {data_root}: corpora are put together on a disk. Give a folder, and copy the corpus afterwards."
+        )
+    return Path(os.path.abspath(os.path.expanduser(data_root.removeprefix("file://"))))
 
 
 def names_in(folder: str) -> list[str] | None:

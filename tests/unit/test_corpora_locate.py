@@ -89,8 +89,8 @@ def test_nothing_there_says_where_it_looked_and_where_it_comes_from(tmp_path):
         locate(EMODB, root)
     assert str(error.value) == (
         f"EMODB is not in --data-root {root}. Looked for a folder EMODB in it, which holds emovo, notes.txt, and for "
-        f"recordings named like wav/03a01Fa.wav in itself. EMODB ({EMODB.title}; CC0) comes from {EMODB.source}. "
-        f"Put it into {root}/EMODB, or give another --data-root."
+        f"recordings named like wav/03a01Fa.wav in itself. EMODB ({EMODB.title}; CC0) comes from {EMODB.source}; "
+        f"`timnet corpora list` says how to get it. Put it into {root}/EMODB, or give another --data-root."
     )
 
 

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import emodb_archive
 import pytest
 from file_server import serving
 
-from flows.main import main
 from timnet import corpora
 from timnet.corpora.base import Download
 from timnet.download import Patience
@@ -192,22 +192,8 @@ def test_the_steps_end_with_where_it_belongs_and_its_check(name):
 
 
 @pytest.fixture
-def run(capsys):
-    """The command in this process: its exit status and what it printed."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*arguments):
-        status = 0
-        try:
-            main(["corpora", "fetch", *map(str, arguments)])
-        except SystemExit as left:
-            status = left.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+def run(timnet_command):
+    return partial(timnet_command, "corpora", "fetch")
 
 
 def start(*arguments):

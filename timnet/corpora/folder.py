@@ -60,7 +60,7 @@ _EMOTIONS = frozenset(
     ]
 )
 
-_ALLOWED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # it becomes a folder of the store
+ALLOWED_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")  # it becomes a folder of the store
 
 
 def own(name: str, data_root: str) -> tuple[Corpus, Source]:
@@ -69,7 +69,7 @@ def own(name: str, data_root: str) -> tuple[Corpus, Source]:
     Raises ConfigError for a name that cannot be used, and CorpusError where there is no such folder or table, the table
     cannot be read, or there are fewer than two emotions.
     """
-    if not _ALLOWED_NAME.fullmatch(name):
+    if not ALLOWED_NAME.fullmatch(name):
         raise ConfigError(
             f"--corpora {name!r} cannot be the name of a corpus: allowed are letters, digits, dot, dash and underscore."
         )
@@ -104,8 +104,8 @@ def own(name: str, data_root: str) -> tuple[Corpus, Source]:
             f"{what} has recordings of fewer than two emotions (received: {received}). Two are the least."
         )
     if folder and not tables:
-        _refuse_speakers_first(folder)
-    return _card(name, what, tuple(sorted(labels)), find), source
+        refuse_speakers_first(folder)
+    return card(name, what, tuple(sorted(labels)), find), source
 
 
 def label(text: str) -> str:
@@ -142,8 +142,8 @@ def find_in_folders(source: Source) -> Found:
         depths[len(folders)] += 1
         speaker = folders[1] if len(folders) == 2 else None
         utterances.append(Utterance(path, label(folders[0]), speaker=speaker))
-    notes = _spellings(path.split("/")[0] for path in (utterance.path for utterance in utterances))
-    utterances, more = _one_spelling(utterances)
+    notes = spellings(path.split("/")[0] for path in (utterance.path for utterance in utterances))
+    utterances, more = one_spelling(utterances)
     notes += more
     if n_unknown := depths.total() - depths[2]:
         notes.append(
@@ -156,6 +156,24 @@ def find_in_table(table: str, source: Source) -> Found:
     """The recordings that a table lists, each once, in its order."""
     rows, ignored = recordings_table.read(source, table)
     where = f"{source.root}/{table}"
+    found = find_in_rows(rows, where, source)
+    notes = list(found.notes)
+    if ignored:
+        notes.append(f"{table}: other columns are ignored: {', '.join(ignored)}.")
+    listed = set(_refuse_outside(rows, where))
+    folders = {posixpath.dirname(path) for path in listed}
+    all_of_it = posixpath.basename(table).startswith("manifest.")  # a table in the corpus's own folder
+    on_disk = (unicodedata.normalize("NFC", path) for path in source.listing)
+    n_unlisted = sum(
+        is_audio(path) and path not in listed and (all_of_it or posixpath.dirname(path) in folders) for path in on_disk
+    )
+    if n_unlisted:
+        notes.append(f"Left out, as recordings that {table} does not list: {n_unlisted}.")
+    return Found(found.utterances, found.problems, tuple(notes))
+
+
+def find_in_rows(rows: Sequence[Row], where: str, source: Source) -> Found:
+    """The recordings that the rows of a table list, each once; `where` names the table."""
     listed = _refuse_outside(rows, where)
     on_disk = {unicodedata.normalize("NFC", path): path for path in source.listing}
     in_lower_case = {path.lower(): path for path in on_disk}
@@ -182,22 +200,13 @@ def find_in_table(table: str, source: Source) -> Found:
         else:
             known = {name: same[0].values[name] or None for name in OPTIONAL}
             utterances.append(Utterance(on_disk[path], emotions.pop(), **known))
-    notes = _spellings(row.values["emotion"] for row in rows)
-    utterances, more = _one_spelling(utterances)
+    notes = spellings(row.values["emotion"] for row in rows)
+    utterances, more = one_spelling(utterances)
     notes += more
-    if ignored:
-        notes.append(f"{table}: other columns are ignored: {', '.join(ignored)}.")
-    folders = {posixpath.dirname(path) for path in by_path}
-    all_of_it = posixpath.basename(table).startswith("manifest.")  # a table in the corpus's own folder
-    n_unlisted = sum(
-        is_audio(path) and path not in by_path and (all_of_it or posixpath.dirname(path) in folders) for path in on_disk
-    )
-    if n_unlisted:
-        notes.append(f"Left out, as recordings that {table} does not list: {n_unlisted}.")
     return Found(tuple(utterances), tuple(problems), tuple(notes))
 
 
-def _refuse_speakers_first(folder: Source) -> None:
+def refuse_speakers_first(folder: Source) -> None:
     """Raises CorpusError for speaker/emotion/file: a network would be trained to tell the speakers."""
     deep = [path.split("/") for path in folder.listing if is_audio(path) and path.count("/") > 1]
     first, second = ({label(parts[level]) for parts in deep} for level in (0, 1))
@@ -225,7 +234,7 @@ def _refuse_outside(rows: Sequence[Row], where: str) -> list[str]:
     return paths
 
 
-def _spellings(emotions: Iterable[str]) -> list[str]:
+def spellings(emotions: Iterable[str]) -> list[str]:
     """A note for each label that is written in more than one way."""
     written: dict[str, set[str]] = defaultdict(set)
     for text in emotions:
@@ -237,7 +246,7 @@ def _spellings(emotions: Iterable[str]) -> list[str]:
     ]
 
 
-def _one_spelling(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[str]]:
+def one_spelling(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list[str]]:
     """The utterances with every speaker, sentence and session in its first spelling, and notes on those with more."""
     result, notes = list(utterances), []
     for column in OPTIONAL:
@@ -260,7 +269,7 @@ def _one_spelling(utterances: Sequence[Utterance]) -> tuple[list[Utterance], lis
     return result, notes
 
 
-def _card(name: str, what: str, labels: tuple[str, ...], find: Callable[[Source], Found]) -> Corpus:
+def card(name: str, what: str, labels: tuple[str, ...], find: Callable[[Source], Found]) -> Corpus:
     return Corpus(
         name=name,
         title=f"own recordings, {what}",

@@ -1,7 +1,8 @@
 """The table of somebody's own recordings: CSV as spreadsheets write it, or Parquet, read into rows of text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from timnet import user_tables
 from timnet.corpora.base import Source
@@ -19,18 +20,21 @@ class Row:
     values: Mapping[str, str]  # every one of COLUMNS, stripped; "" where the table says nothing
 
 
-def read(source: Source, path: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+def read(
+    source: Source, path: str, columns: Mapping[str, str] = MappingProxyType({}), required: Sequence[str] = REQUIRED
+) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """The rows of a table as user_tables.read reads it, and the names of its other columns, which are ignored.
 
-    Raises CorpusError where it cannot be read, lacks a column, or has no rows.
+    `columns` says which of COLUMNS have other names in this table, and what they are. Raises CorpusError where it cannot be read, lacks a column, or has no rows.
     """
     where = f"{source.root}/{path}"
     names, lines = user_tables.read(source.read_bytes(path), where, CorpusError)
-    missing = [name for name in REQUIRED if name not in names]
+    names = _renamed(names, columns, where)
+    missing = [name for name in required if name not in names]
     if missing:
         raise CorpusError(
             f"{where} has no column {' and no column '.join(missing)}; it has {', '.join(names) or 'no columns'}. "
-            f"Needed are {' and '.join(REQUIRED)}, the path relative to the table's folder; {', '.join(OPTIONAL)} are "
+            f"Needed are {' and '.join(required)}, the path relative to the table's folder; {', '.join(OPTIONAL)} are "
             "optional."
         )
     twice = sorted({name for name in names if name in COLUMNS and names.count(name) > 1})
@@ -43,3 +47,11 @@ def read(source: Source, path: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     if not rows:
         raise CorpusError(f"{where} is empty: it has a header and no rows. Give it one row a recording.")
     return tuple(rows), tuple(name for name in names if name and name not in COLUMNS)
+
+
+def _renamed(names: Sequence[str], columns: Mapping[str, str], where: str) -> list[str]:
+    """The names with those of `columns` in place of the table's own; a column that has such a name already is not meant."""
+    own = {theirs.strip().lower(): ours for ours, theirs in columns.items()}
+    if absent := sorted(own.keys() - set(names)):
+        raise CorpusError(f"{where} has no column {' and no column '.join(absent)}; it has {', '.join(names)}.")
+    return [own.get(name, f"{name} (not meant)" if name in columns else name) for name in names]

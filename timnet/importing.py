@@ -1,0 +1,258 @@
+"""A folder or table of somebody's own, read by the rules that they give, into utterances that can be a corpus.
+
+Nothing is written here; `placing` does that. A folder is emotion/speaker/file as ever, or flat, and a regular expression
+takes the file names apart. A table may name its columns and emotions as it likes.
+"""
+
+import difflib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from timnet import corpora
+from timnet.corpora import folder, recordings_table
+from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance, is_audio, not_readable
+from timnet.corpora.naming import unrecognised
+from timnet.corpora.recordings_table import COLUMNS, OPTIONAL, Row
+from timnet.errors import ConfigError, CorpusError, SplitError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLES = (".csv", ".tsv", ".parquet")
+GROUPS = COLUMNS[1:]  # what a file name may say
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How what lies there is to be read; empty where it is as this program has it anyway."""
+
+    columns: Mapping[str, str]  # one of COLUMNS -> what it is called in the table
+    labels: Mapping[str, str]  # an emotion as it is written -> as it shall be called
+    pattern: str | None = (
+        None  # a regular expression with some of GROUPS, for the end of a path, from a name's beginning
+    )
+    speaker_from: str | None = None  # a regular expression, whose group or else all that it finds is the speaker
+    audio_root: str | None = None  # what the table's paths are relative to; None: its own folder
+
+    def check(self) -> None:
+        """Raises ConfigError for a column that there is not, and for what is no expression or has other groups."""
+        if unknown := sorted(self.columns.keys() - set(COLUMNS)):
+            raise ConfigError(
+                f"--column {unknown[0]}=…: there is no column {unknown[0]}; allowed are {', '.join(COLUMNS)}."
+            )
+        _check_expression("--speaker-from", self.speaker_from)
+        _check_expression("--pattern", self.pattern)
+        if self.pattern is None:
+            return
+        groups = self.says()
+        if not groups or not groups <= set(GROUPS):
+            raise ConfigError(
+                f"--pattern {self.pattern}: its named groups say what a part of a file name is, such as "
+                f"(?P<speaker>\\d+)_(?P<emotion>\\w+)\\.wav; allowed are {', '.join(GROUPS)}, received "
+                f"{', '.join(sorted(groups)) or 'no named group'}."
+            )
+        if self.speaker_from is not None and "speaker" in groups:
+            raise ConfigError("--pattern has a group speaker, and --speaker-from says it, too. Give one of them.")
+
+    def says(self) -> set[str]:
+        """What the pattern takes out of a file name."""
+        return set(re.compile(self.pattern).groupindex) if self.pattern is not None else set()
+
+    def said_by(self, path: str) -> dict[str, str] | None:
+        """What a path says by the two expressions; None where it does not follow one of them."""
+        said: dict[str, str] = {}
+        if self.pattern is not None:
+            by_name = re.fullmatch(self.pattern, path.rpartition("/")[2])
+            match = by_name or re.fullmatch(rf"(?:|.*?/)(?:{self.pattern})", path)
+            if match is None:
+                return None
+            said = {name: text for name, text in match.groupdict().items() if text}
+        if self.speaker_from is not None:
+            found = re.search(self.speaker_from, path)
+            if found is None or not found[0]:
+                return None
+            said["speaker"] = next(filter(None, found.groups()), found[0])
+        return said
+
+
+def _check_expression(option: str, given: str | None) -> None:
+    try:
+        re.compile(given or "")
+    except re.error as error:
+        raise ConfigError(f"{option} {given} is no regular expression: {error}.") from error
+
+
+def read(origin: str, rules: Rules) -> tuple[Source, Found]:
+    """Where the recordings lie, and what the rules make of them.
+
+    Raises ConfigError and CorpusError where there is nothing of the kind, or the rules do not fit it.
+    """
+    rules.check()
+    path = Path(origin).expanduser().absolute()
+    if path.is_dir():
+        if rules.columns or rules.audio_root:
+            raise ConfigError(f"--column and --audio-root are for tables, and {origin} is a folder.")
+        source = Source(str(path))
+        found = _in_folder(source, rules)
+    elif path.is_file() and path.suffix.lower() in TABLES:
+        source = Source(str(Path(rules.audio_root).expanduser().absolute() if rules.audio_root else path.parent))
+        if not source.is_folder():
+            raise ConfigError(f"--audio-root {rules.audio_root} is not a folder.")
+        found = _in_table(path, source, rules)
+    else:
+        what = "of another kind" if path.exists() else "not there"
+        raise ConfigError(f"{origin} is {what}. Give a folder of recordings, or a table: {', '.join(TABLES)}.")
+    return source, _relabelled(found, rules)
+
+
+def _in_folder(source: Source, rules: Rules) -> Found:
+    by_folder = "emotion" not in rules.says()
+    if by_folder:
+        folder.refuse_speakers_first(source)
+        found = folder.find_in_folders(source)
+    else:
+        found = Found(tuple(Utterance(p, "") for p in source.listing if is_audio(p)), tuple(not_readable(source)))
+    utterances, problems, written = [], list(found.problems), []
+    for utterance in found.utterances:
+        said = rules.said_by(utterance.path)
+        if said is None or not (by_folder or "emotion" in said):
+            problems.append(_not_followed(utterance.path))
+            continue
+        written.append(utterance.path.split("/")[0] if by_folder else said["emotion"])
+        known: dict[str, Any] = {**said, "emotion": folder.label(written[-1])}
+        utterances.append(replace(utterance, **known))
+    one_spelling, notes = folder.one_spelling(utterances)
+    return Found(tuple(one_spelling), tuple(problems), (*folder.spellings(written), *notes))
+
+
+def _in_table(table: Path, source: Source, rules: Rules) -> Found:
+    required = ("path",) if "emotion" in rules.says() else recordings_table.REQUIRED
+    rows, ignored = recordings_table.read(Source(str(table.parent)), table.name, rules.columns, required)
+    problems, filled = [], []
+    for row in rows:
+        path = row.values["path"].replace("\\", "/")
+        said = rules.said_by(path)
+        if said is None:
+            problems.append(_not_followed(path, f"{table}, row {row.number}: "))
+        else:
+            filled.append(Row(row.number, {**row.values, **said}))
+    try:
+        found = folder.find_in_rows(filled, str(table), source)
+    except CorpusError as error:
+        raise CorpusError(f"{error} With --audio-root DIR they are relative to that folder.") from error
+    notes = [*found.notes, *([f"Other columns are ignored: {', '.join(ignored)}."] if ignored else [])]
+    return Found(found.utterances, (*problems, *found.problems), tuple(notes))
+
+
+def _not_followed(path: str, where: str = "") -> Problem:
+    problem = unrecognised(path, "it does not follow --pattern or --speaker-from", "Give one that all names follow.")
+    return replace(problem, message=f"{where}{problem.message}")
+
+
+def _relabelled(found: Found, rules: Rules) -> Found:
+    """With the emotions called as asked for; raises ConfigError where one is renamed that is not there."""
+    names = {folder.label(written): folder.label(name) for written, name in rules.labels.items()}
+    there = {utterance.emotion for utterance in found.utterances}
+    if absent := sorted(names.keys() - there):
+        raise ConfigError(
+            f"--label {absent[0]}={names[absent[0]]}: no recording has the emotion {absent[0]!r}; there are "
+            f"{', '.join(sorted(there)) or 'none'}.{_first(found)}"
+        )
+    if empty := sorted(written for written, name in names.items() if not name):
+        raise ConfigError(f"--label {empty[0]}=: say what it shall be called, such as --label {empty[0]}=angry.")
+    utterances = (replace(one, emotion=names.get(one.emotion, one.emotion)) for one in found.utterances)
+    return replace(found, utterances=tuple(utterances))
+
+
+def _first(found: Found) -> str:
+    n = len(found.problems)
+    return f" The first of {n} problems: {found.problems[0].message}" if n else ""
+
+
+def card(name: str, origin: str, found: Found) -> Corpus:
+    """The corpus that the recordings would be; raises ConfigError for a name that it cannot have, and CorpusError where
+    there are fewer than two emotions."""
+    if not folder.ALLOWED_NAME.fullmatch(name) or name.upper() in {*corpora.names(), "ALL"}:
+        raise ConfigError(
+            f"--name {name!r} cannot be the name of a corpus of yours: allowed are letters, digits, dot, dash and underscore, "
+            f"and not the names {', '.join(corpora.names())} and all."
+        )
+    labels = tuple(sorted({utterance.emotion for utterance in found.utterances}))
+    if len(labels) < 2:
+        raise CorpusError(
+            f"{origin} has recordings of fewer than two emotions (received: {', '.join(labels) or 'none'}). A folder has a "
+            f"sub-folder an emotion, or --pattern takes the file names apart.{_first(found)}"
+        )
+    return folder.card(name, origin, labels, partial(_as_found, found))
+
+
+def _as_found(found: Found, _: Source) -> Found:
+    return found
+
+
+def same_recordings(table: "pa.Table") -> tuple[list[Problem], list[str]]:
+    """Recordings that are there more than once under several names: a problem where they have several emotions, else a
+    note, since random folds would test on what was heard in training."""
+    rows = defaultdict(list)
+    for row in table.select(["path", "audio_sha256", "emotion"]).to_pylist():
+        rows[row["audio_sha256"]].append(row)
+    problems, n_more = [], 0
+    for same in rows.values():
+        emotions = sorted({row["emotion"] for row in same})
+        if len(emotions) > 1:
+            listed = ", ".join(f"{row['path']} ({row['emotion']})" for row in same)
+            message = f"{listed}: one recording under several names, with several emotions. Keep the right one."
+            problems += [Problem("duplicate-audio", message, row["path"]) for row in same]
+        else:
+            n_more += len(same) - 1
+    notes = [f"{n_more} recordings are the same as another, sample by sample."] if n_more else []
+    return problems, notes
+
+
+def notes_on(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:
+    """What a user should know of recordings that are without fault."""
+    notes = []
+    known = sorted({label for name in corpora.names() for label in corpora.get(name).labels})
+    if strange := [label for label in corpus.labels if label not in known]:
+        like = difflib.get_close_matches(strange[0], known, n=1, cutoff=0.5) or known
+        notes.append(
+            f"{', '.join(strange)}: no emotions of the known corpora, which have {', '.join(known)}. That is fine; to compare "
+            f"with those corpora, give for instance --label '{strange[0]}={like[0]}'."
+        )
+    counts = Counter(utterance.emotion for utterance in utterances)
+    if few := [f"{label} ({counts[label]})" for label in corpus.labels if counts[label] < corpus.n_folds]:
+        notes.append(f"Too few for each of {corpus.n_folds} folds to test one: {', '.join(few)}.")
+    for column in OPTIONAL:
+        missing = sum(getattr(utterance, column) is None for utterance in utterances)
+        if missing and (column == "speaker" or missing < len(utterances)):
+            notes.append(f"The {column} is unknown for {missing} of {len(utterances)}.{_MEANING.get(column, '')}")
+    return notes
+
+
+_MEANING = {
+    "speaker": " Without every speaker no protocol keeps speakers apart: results will say nothing about strangers' voices. "
+    "Give them as a column, a folder, or with --pattern or --speaker-from."
+}
+
+
+def protocols(corpus: Corpus, table: "pa.Table", n_folds: int) -> dict[str, str | None]:
+    """Every protocol that makes its own folds, and why it cannot be carried out on this corpus; None: it can."""
+    from timnet import splits
+    from timnet.plan import FALLBACK_SEED
+
+    columns = splits.Columns.of(corpus.name, corpus.labels, table)
+    result: dict[str, str | None] = {}
+    for name in splits.PROTOCOLS:
+        if name == "table":
+            continue
+        try:
+            splits.split(name, columns, n_folds, FALLBACK_SEED)
+            result[name] = None
+        except SplitError as error:
+            result[name] = str(error)
+    return result
