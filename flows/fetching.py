@@ -61,15 +61,8 @@ def _fetch(given: argparse.Namespace) -> None:
         raise ConfigError(
             f"{corpus.name} is under {corpus.licence}: {archive.terms}. Give --accept-licence if you accept that."
         )
-    stopping.stop_the_flow()
-    try:
-        with Transfer() as transfer:
-            fetching.fetch(corpus, given.data_root, url=given.url, say=transfer.say, progress=transfer.progress)
-    except KeyboardInterrupt:
-        print("timnet: interrupted. The same command goes on from what was downloaded.", file=sys.stderr)
-        raise SystemExit(stopping.status()) from None
-    finally:
-        stopping.leave_at_once()
+    with stopping.saying("The same command goes on from what was downloaded."), Transfer() as transfer:
+        fetching.fetch(corpus, given.data_root, url=given.url, say=transfer.say, progress=transfer.progress)
     known = "size and MD5 are the publisher's" if archive.md5 else "the publisher states no checksum"
     print(f"Fetched: {known}; now every recording is decoded and counted.", flush=True)
     print_verdict(*located_corpus(corpus.name, given.data_root))
@@ -115,7 +108,7 @@ class Transfer:
 
     def progress(self, what: str, done: int, total: int | None) -> None:
         if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=total)
+            self._tasks[what] = self._bar.add_task(what, total=total, completed=done)
         self._bar.update(self._tasks[what], completed=done, total=total)
         if not self._console.is_terminal and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()

@@ -1,7 +1,6 @@
 """`timnet corpora import`: a folder or table of one's own becomes a corpus of the data root."""
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +58,9 @@ def add(actions: Any) -> None:
 def _import(given: argparse.Namespace) -> None:
     from timnet import importing, placing, storage
     from timnet.errors import CorpusError
+    from timnet.import_rules import Rules
 
-    rules = importing.Rules(
+    rules = Rules(
         _pairs("--column", given.column, "emotion=label"),
         _pairs("--label", given.label, "wut=angry"),
         given.pattern,
@@ -68,11 +68,10 @@ def _import(given: argparse.Namespace) -> None:
         given.audio_root,
     )
     root = storage.local_folder(given.data_root)
-    source, found = importing.read(given.origin, rules)
-    corpus = importing.card(given.name, given.origin, found)
-    place = placing.place(root, given.name, storage.local_folder(source.root), given.copy, given.replace)
-    stopping.stop_the_flow()
-    try:
+    with stopping.saying("Nothing was written."):
+        source, found = importing.read(given.origin, rules)
+        corpus = importing.card(given.name, given.origin, found)
+        place = placing.place(root, given.name, storage.local_folder(source.root), given.copy, given.replace)
         corpus, kept, table, problems = _checked(corpus, found, source, given.skip_bad)
         try:
             placing.write(place, kept.utterances, given.copy)
@@ -80,11 +79,6 @@ def _import(given: argparse.Namespace) -> None:
             raise CorpusError(
                 f"{error.filename or place.target} cannot be written: {error.strerror or error}. Nothing is changed."
             ) from error
-    except KeyboardInterrupt:
-        print("timnet: interrupted. Nothing was written.", file=sys.stderr)
-        raise SystemExit(stopping.status()) from None
-    finally:
-        stopping.leave_at_once()
     for problem in problems:
         print(f"left out: {problem.message}")
     for note in kept.notes:

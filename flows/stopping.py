@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 INTERRUPTED, TERMINATED = 130, 143
@@ -18,6 +20,19 @@ def leave_at_once() -> None:
 def stop_the_flow() -> None:
     """From here on a signal ends the flow, which closes what it has opened, and a third one does not wait for that."""
     _listen(_interrupt)
+
+
+@contextmanager
+def saying(text: str) -> Iterator[None]:
+    """Inside, a signal interrupts what is being done, and the process leaves with a line that says where that leaves it."""
+    stop_the_flow()
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say(f"timnet: interrupted. {text}")
+        raise SystemExit(status()) from None
+    finally:
+        leave_at_once()
 
 
 def status() -> int:

@@ -86,3 +86,11 @@ def timnet_command(capsys) -> Iterator[Callable[..., tuple[int, str, str]]]:
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def no_proxy(monkeypatch) -> None:
+    """Loopback is asked directly, whatever this machine's environment says."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)

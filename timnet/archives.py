@@ -32,7 +32,8 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemente
 
 _END = b"PK\x05\x06"  # begins the record at the end, of 22 bytes and a comment
 _END_BYTES, _MAX_COMMENT_BYTES = 22, 2**16 - 1
-_ZIP64 = b"PK\x06\x07"  # begins 20 bytes before it, in archives of the larger kind
+_END_64, _LOCATOR_64 = b"PK\x06\x06", b"PK\x06\x07"  # records of 56 and 20 bytes right before it, in large archives
+_BEFORE_END_BYTES = 56 + 20
 _ENTRY_BYTES = 46  # of the directory, without the name
 
 
@@ -66,14 +67,15 @@ def unpack(archive: Path, folder: Path, limits: Limits, progress: Callable[[int,
 def _stated_entries(file: BinaryIO, limits: Limits) -> int:
     """How many entries the archive says it has; refuses a list of them that is too large to be read into memory."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _END_BYTES - _MAX_COMMENT_BYTES - 20))
+    file.seek(max(0, size - _END_BYTES - _MAX_COMMENT_BYTES - _BEFORE_END_BYTES))
     tail = file.read()
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_BYTES:
         raise zipfile.BadZipFile("its end is missing")
-    if tail[max(0, at - 20) : at].startswith(_ZIP64):
-        raise ArchiveError("The archive is of the kind for more than 4 GiB (ZIP64), which no corpus here needs.")
     n_entries, directory_bytes = struct.unpack_from("<HI", tail, at + 10)
+    before = tail[max(0, at - _BEFORE_END_BYTES) : at]
+    if before.startswith(_END_64) and before[56:].startswith(_LOCATOR_64):
+        n_entries, directory_bytes = struct.unpack_from("<QQ", before, 32)
     if directory_bytes > limits.n_entries * (_ENTRY_BYTES + 2 * MAX_NAME_BYTES):
         raise ArchiveError(
             f"The archive's list of entries has {directory_bytes} bytes; {limits.n_entries} entries are allowed."

@@ -5,18 +5,18 @@ bytes are of. The next request asks for the rest on the condition that it is sti
 server that has another one, or knows no ranges, sends all of it, and the file starts anew.
 """
 
-import json
-import os
 import re
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from timnet import partial_file
 from timnet.errors import DownloadError
+from timnet.partial_file import Version
 
 if TYPE_CHECKING:
     import httpx
@@ -34,15 +34,6 @@ class Patience:
 
 
 PATIENT = Patience()
-
-
-@dataclass(frozen=True)
-class _Version:
-    """Of which file, and which version of it, the bytes are that lie here."""
-
-    url: str
-    validator: str | None  # a strong ETag or a date; None: the server says nothing that tells versions apart
-    n_bytes: int | None  # of the whole file; None: the server does not say
 
 
 class _AgainError(Exception):
@@ -82,7 +73,7 @@ def download(
                 raise DownloadError(f"{url} leads nowhere: {error}. Check the address.") from error
             except (httpx.TransportError, _AgainError) as error:
                 reason = str(error).rstrip(".") or type(error).__name__
-                here = size(part)
+                here = partial_file.size(part)
                 best, failures = max(best, here), 1 if here > best else failures + 1
                 if failures > len(patience.waits_s):
                     raise DownloadError(
@@ -107,24 +98,6 @@ def check_url(url: str) -> None:
         raise DownloadError("An address with credentials in it is refused, as it would be stored and shown.")
 
 
-def size(part: Path) -> int:
-    """Bytes of a file; 0 where it is not there."""
-    return part.stat().st_size if part.exists() else 0
-
-
-def forget(part: Path) -> None:
-    """Empty the file, so that the next download starts anew; who has it open keeps it."""
-    _notes(part).unlink(missing_ok=True)
-    if part.exists():
-        os.truncate(part, 0)
-
-
-def remove(part: Path) -> None:
-    """Remove the file and what lies beside it."""
-    part.unlink(missing_ok=True)
-    _notes(part).unlink(missing_ok=True)
-
-
 def _attempt(
     client: "httpx.Client",
     url: str,
@@ -133,7 +106,7 @@ def _attempt(
     say: Callable[[str], None],
     progress: Callable[[int, int | None], None],
 ) -> None:
-    start, begun = _begun(part, url)
+    start, begun = partial_file.begun(part, url)
     if begun and start == begun.n_bytes:
         return
     headers = {"Range": f"bytes={start}-", "If-Range": str(begun.validator)} if begun else {}
@@ -148,40 +121,29 @@ def _attempt(
             start = 0
         else:
             if answer.status_code in {206, 416}:  # of a range that makes no sense: ask without one
-                forget(part)
+                partial_file.forget(part)
             _refuse(answer, url)
         _check_offer(answer, version, start, max_bytes, part)
         if start == 0:
-            forget(part)
-            _write_notes(part, version)
+            partial_file.forget(part)
+            partial_file.note(part, version)
         _receive(answer, part, start, version, max_bytes, progress)
     validator = version.validator or (begun.validator if begun and start else None)
-    _write_notes(part, _Version(url, validator, size(part)))
+    partial_file.note(part, Version(url, validator, partial_file.size(part)))
 
 
-def _begun(part: Path, url: str) -> tuple[int, _Version | None]:
-    """Where to go on, and with which version; (0, None) where what lies here cannot be gone on with."""
-    try:
-        version = _Version(**json.loads(_notes(part).read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return 0, None
-    start = size(part)
-    usable = version.url == url and version.validator and start and start <= (version.n_bytes or start)
-    return (start, version) if usable else (0, None)
-
-
-def _version(answer: "httpx.Response", url: str) -> _Version:
+def _version(answer: "httpx.Response", url: str) -> Version:
     etag = answer.headers.get("ETag")
     if etag is None or etag.startswith("W/"):  # a weak one may stay where bytes change
         etag = answer.headers.get("Last-Modified")
     if answer.status_code == 206:
         total = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-        return _Version(url, etag, int(total[1]) if total else None)
+        return Version(url, etag, int(total[1]) if total else None)
     length = answer.headers.get("Content-Length", "")
-    return _Version(url, etag, int(length) if length.isascii() and length.isdigit() else None)
+    return Version(url, etag, int(length) if length.isascii() and length.isdigit() else None)
 
 
-def _goes_on(answer: "httpx.Response", version: _Version, start: int, begun: _Version) -> bool:
+def _goes_on(answer: "httpx.Response", version: Version, start: int, begun: Version) -> bool:
     """Whether a part is the one that was asked for; a server may not look at the condition."""
     found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
     same = version.validator in {None, begun.validator} and begun.n_bytes in {None, version.n_bytes}
@@ -199,7 +161,7 @@ def _refuse(answer: "httpx.Response", url: str) -> None:
     )
 
 
-def _check_offer(answer: "httpx.Response", version: _Version, start: int, max_bytes: int, part: Path) -> None:
+def _check_offer(answer: "httpx.Response", version: Version, start: int, max_bytes: int, part: Path) -> None:
     """Raises DownloadError for an answer that is not worth to be read, and where the disk has no room for it."""
     if (encoding := answer.headers.get("Content-Encoding", "identity")) != "identity":
         raise DownloadError(f"{version.url}: the server sends the file as {encoding}, which was not asked for.")
@@ -219,7 +181,7 @@ def _receive(
     answer: "httpx.Response",
     part: Path,
     start: int,
-    version: _Version,
+    version: Version,
     max_bytes: int,
     progress: Callable[[int, int | None], None],
 ) -> None:
@@ -241,13 +203,3 @@ def _too_much(url: str, received: str, max_bytes: int) -> str:
     return (
         f"{url}: the server offers {received} bytes, and {max_bytes} are the most that it may be. It is another file."
     )
-
-
-def _notes(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _write_notes(part: Path, version: _Version) -> None:
-    temporary = part.with_name(f"{part.name}.json.partial")
-    temporary.write_text(json.dumps(asdict(version)), "utf-8")
-    temporary.replace(_notes(part))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from timnet import archives, download, storage
+from timnet import archives, download, partial_file, storage
 from timnet.archives import Limits
 from timnet.corpora.base import Corpus, Download
 from timnet.download import PATIENT, Patience
@@ -59,7 +59,7 @@ def fetch(
             )
             verify(corpus.name, archive, part)
             _unpack(part, target, limits, lambda done, total: progress("unpacking", done, total))
-            download.remove(part)
+            partial_file.remove(part)
     except ArchiveError as error:
         raise ArchiveError(
             f"{error} Nothing of it was kept. Give the same command again, or another --url; or download {archive.url} "
@@ -128,7 +128,7 @@ def refuse_existing(corpus: Corpus, data_root: str) -> None:
 def verify(name: str, archive: Download, part: Path) -> None:
     """Raises DownloadError, and empties the file, where its size or checksum is not what the publisher states."""
     wrong = None
-    if archive.n_bytes is not None and (received := download.size(part)) != archive.n_bytes:
+    if archive.n_bytes is not None and (received := partial_file.size(part)) != archive.n_bytes:
         wrong = f"{received} bytes, and {name}'s archive has {archive.n_bytes}"
     elif archive.md5 is not None:
         with part.open("rb") as file:
@@ -136,7 +136,7 @@ def verify(name: str, archive: Download, part: Path) -> None:
         if digest != archive.md5:
             wrong = f"the MD5 {digest}, and {name}'s archive has {archive.md5}"
     if wrong:
-        download.forget(part)
+        partial_file.forget(part)
         raise DownloadError(
             f"What came has {wrong}. It is another file, or was changed on the way, and was deleted. Give the same command "
             "again, or another --url."
@@ -149,7 +149,7 @@ def _unpack(part: Path, target: Path, limits: Limits, progress: Callable[[int, i
     try:
         archives.unpack(part, beside, limits, progress)
     except ArchiveError:
-        download.forget(part)
+        partial_file.forget(part)
         raise
     os.sync()  # a power cut must not leave a folder of empty files under the corpus's name
     beside.rename(target)
@@ -157,7 +157,7 @@ def _unpack(part: Path, target: Path, limits: Limits, progress: Callable[[int, i
 
 def _refuse_full(archive: Download, part: Path) -> None:
     """Raises DownloadError where the disk has no room for the archive and about three times as much unpacked."""
-    needed = 4 * (archive.n_bytes or 0) - download.size(part)
+    needed = 4 * (archive.n_bytes or 0) - partial_file.size(part)
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise DownloadError(
@@ -180,5 +180,5 @@ def _alone(part: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if part.exists() and not download.size(part):
-                download.remove(part)
+            if part.exists() and not partial_file.size(part):
+                partial_file.remove(part)

@@ -163,11 +163,21 @@ def test_a_list_of_entries_that_is_too_large_is_not_even_read(archive):
     assert "list of entries has" in refused(archive, Limits(20, 10**6, 20))
 
 
-def test_the_larger_kind_of_archive(archive):
-    data = make(archive, [("x", b"x")]).read_bytes()
-    end = data.rindex(b"PK\x05\x06")
-    archive.write_bytes(data[:end] + struct.pack("<4sIQI", b"PK\x06\x07", 0, 0, 1) + data[end:])
-    assert "ZIP64" in refused(archive)
+def test_the_larger_kind_of_archive(archive, monkeypatch):
+    """ZIP64, which some programs write for small archives, too."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 0)
+    make(archive, [("a", NOISE), ("b", b"b")])
+    monkeypatch.undo()
+    data = archive.read_bytes()
+    assert b"PK\x06\x07" in data
+    assert unpacked(archive)[0] == {"a": NOISE, "b": b"b"}
+    at = data.index(b"PK\x06\x06")
+    archive.with_name("out").rename(archive.with_name("before"))
+    for place, text in ((32, "is no whole ZIP archive"), (40, "list of entries has")):
+        changed = bytearray(data)
+        struct.pack_into("<Q", changed, at + place, 10**9)
+        archive.write_bytes(changed)
+        assert text in refused(archive)
 
 
 def test_too_many_bytes(archive):

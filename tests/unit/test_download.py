@@ -14,11 +14,7 @@ OTHER = random.Random(8).randbytes(310_000)
 QUICK = Patience(silence_s=5.0, waits_s=(0.0, 0.0, 0.0))
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture
