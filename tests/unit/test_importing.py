@@ -365,11 +365,15 @@ def test_what_was_not_made_by_an_import_is_never_replaced(tmp_path, data, run, t
 
 
 def test_a_link_of_that_name_is_not_followed(tmp_path, data, run):
+    """Even where it leads to what an import has made, which may be another data root's."""
     flat(tmp_path / "own")
+    assert run(tmp_path / "own", "--pattern", PATTERN, "--data-root", tmp_path / "theirs")[0] == 0
+    before = tree(tmp_path / "theirs")
     data.mkdir()
-    (data / "mine").symlink_to(tmp_path / "own")
+    (data / "mine").symlink_to(tmp_path / "theirs/mine")
     assert run(tmp_path / "own", "--pattern", PATTERN, "--replace")[0] == 2
-    assert len(list((tmp_path / "own").iterdir())) == 12
+    assert tree(tmp_path / "theirs") == before
+    assert os.listdir(data) == ["mine"]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, data, run):
