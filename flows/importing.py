@@ -1,6 +1,7 @@
 """`timnet corpora import`: a folder or table of one's own becomes a corpus of the data root."""
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ def _print_summary(corpus: "Corpus", table: "pa.Table", root: str) -> None:
     for n_folds in (corpus.n_folds, max(2, min(counts.values()))):
         why_not = importing.protocols(corpus, table, n_folds)
         possible = [name for name, reason in why_not.items() if reason is None]
-        if any(not name.startswith("published") for name in possible):
+        if set(possible) - {"published"}:
             break
     print(f"protocols that it can be run with: {', '.join(possible) or 'none'}")
     for name, reason in why_not.items():
@@ -136,5 +137,5 @@ def _print_summary(corpus: "Corpus", table: "pa.Table", root: str) -> None:
     if possible:
         folds = "" if n_folds == corpus.n_folds else f" --folds {n_folds}"
         protocol = "" if possible[0] == "speaker-independent" else f" --protocol {possible[0]}"
-        run = f"python -m flows.cv --local --data-root {root} --corpora {corpus.name}{protocol}{folds}"
+        run = f"python -m flows.cv --local --data-root {shlex.quote(root)} --corpora {corpus.name}{protocol}{folds}"
         print(f"Next, for a first look and then for TIM-Net:\n  {run} --model svm\n  {run}")

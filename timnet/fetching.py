@@ -7,6 +7,7 @@ and then `EMODB`, which is whole or not there. Everything that the archive holds
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ def command(corpus: Corpus, data_root: str) -> str | None:
     """The command that fetches the corpus; None where there is none."""
     if corpus.download is None:
         return None
-    return f"timnet corpora fetch {corpus.name} --data-root {data_root}" + (
+    return f"timnet corpora fetch {corpus.name} --data-root {shlex.quote(data_root)}" + (
         " --accept-licence" if corpus.download.terms else ""
     )
 
@@ -100,7 +101,7 @@ def steps(corpus: Corpus, data_root: str) -> list[str]:
     return [
         *corpus.how_to_get,
         f"Unpack it into {folder}, so that {folder}/{example} is there.",
-        f"timnet corpora check {corpus.name} --data-root {data_root}",
+        f"timnet corpora check {corpus.name} --data-root {shlex.quote(data_root)}",
     ]
 
 

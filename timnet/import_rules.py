@@ -1,5 +1,4 @@
-"""How a folder or table of somebody's own is to be read: what its columns and emotions are called, and what its file names
-say."""
+"""How a folder or table of somebody's own is to be read: its names for columns and emotions, and what its files' names say."""
 
 import re
 from collections.abc import Mapping
@@ -17,9 +16,7 @@ class Rules:
 
     columns: Mapping[str, str]  # one of COLUMNS -> what it is called in the table
     labels: Mapping[str, str]  # an emotion as it is written -> as it shall be called
-    pattern: str | None = (
-        None  # a regular expression with some of GROUPS, for the end of a path, from a name's beginning
-    )
+    pattern: str | None = None  # a regular expression with some of GROUPS: a whole file name, or the end of a path
     speaker_from: str | None = None  # a regular expression, whose group or else all that it finds is the speaker
     audio_root: str | None = None  # what the table's paths are relative to; None: its own folder
 
@@ -51,8 +48,9 @@ class Rules:
         """What a path says by the two expressions; None where it does not follow one of them."""
         said: dict[str, str] = {}
         if self.pattern is not None:
-            by_name = re.fullmatch(self.pattern, path.rpartition("/")[2])
-            match = by_name or re.fullmatch(rf"(?:|.*?/)(?:{self.pattern})", path)
+            parts = path.split("/")
+            ends = [parts[-1], *("/".join(parts[first:]) for first in range(len(parts) - 1))]
+            match = next(filter(None, (re.fullmatch(self.pattern, end) for end in ends)), None)
             if match is None:
                 return None
             said = {name: text for name, text in match.groupdict().items() if text}

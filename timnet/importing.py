@@ -180,14 +180,14 @@ _MEANING = {
 
 
 def protocols(corpus: Corpus, table: "pa.Table", n_folds: int) -> dict[str, str | None]:
-    """Every protocol that makes its own folds, and why it cannot be carried out on this corpus; None: it can."""
+    """The protocols that make their own folds and are honest, and why they cannot be carried out here; None: they can."""
     from timnet import splits
     from timnet.plan import FALLBACK_SEED
 
     columns = splits.Columns.of(corpus.name, corpus.labels, table)
     result: dict[str, str | None] = {}
-    for name in splits.PROTOCOLS:
-        if name == "table":
+    for name, protocol in splits.PROTOCOLS.items():
+        if name == "table" or protocol.selection == "test":
             continue
         try:
             splits.split(name, columns, n_folds, FALLBACK_SEED)
