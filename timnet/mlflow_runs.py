@@ -208,6 +208,7 @@ def _reason(error: Exception, uri: str) -> str:
         return "does not answer; check MLFLOW_TRACKING_URI and that it is up"
     said = " ".join(str(error).replace(uri, shown(uri)).split())
     secrets = uri.partition("://")[2].rpartition("@")[0]
-    for part in filter(None, (secrets, *re.split("[:/@]", secrets))):
-        said = said.replace(part, "…").replace(unquote(part), "…")
+    for part in (secrets, *re.split("[:/@]", secrets)):
+        if len(part) > 2:  # or any word would have holes
+            said = said.replace(part, "…").replace(unquote(part), "…")
     return f"{type(error).__name__}: {said[:MOST_SHOWN]}"

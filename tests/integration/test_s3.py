@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from s3 import BUCKET, forget_sessions, free_port, put, wire
+from stored_run import RUN, Made, write_run
 
-from timnet import storage, tables
+from timnet import event_files, storage, tables, tracking
 from timnet.corpora import folder
 from timnet.errors import StoreError
 from timnet.store import Store
@@ -100,6 +101,18 @@ def test_what_another_process_writes_is_seen_at_once(store):
     assert store.children("a") == ["new", "old"]
     _another_process(f"Store({store.uri!r}).remove('a/new')")
     assert not store.exists("a/new")
+
+
+def test_event_files_for_tensorboard_go_there_too(store):
+    write_run(store, [Made("EMODB")], seeds=(46,))
+    folds = {"EMODB seed 46 fold 1": tracking.FoldOfRun("EMODB", 46, 1, "trained/EMODB/46-1")}
+    for _ in range(2):  # the second finds it
+        run = event_files.Run(store, tracking.TrackedRun(RUN, "k", {}, {}, folds))
+        run.fold("EMODB seed 46 fold 1")
+    folder = f"tensorboard/{RUN}/EMODB seed 46 fold 1"
+    (name,) = store.children(folder)
+    assert b"loss/validation" in store.read_bytes(f"{folder}/{name}")
+    assert run.end("FINISHED") == f"tensorboard --logdir '{store.uri}/tensorboard'"
 
 
 def _another_process(statement: str) -> None:

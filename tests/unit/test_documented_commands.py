@@ -19,6 +19,9 @@ OTHERS = {
     "prefect": "tests/integration/test_deployment.py",
     "docker": "no engine; tests/unit/test_infra.py reads the files",
     "install": "the file with the secrets of compose",
+    "pip": "the extra of pyproject.toml, which the environment has",
+    "tensorboard": "tests/unit/test_tracking.py reads with its readers",
+    "mlflow": "the whole package, which the environment does not have",
     "source": "the shell's own",
     "export": "the shell's own",
 }
