@@ -1,7 +1,7 @@
 """The recordings of a stored run, found again and made fit for a browser to play."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,11 @@ class Recordings:
         played, content_type, converted_from = playable(data, path)
         changed = audio.sha256(samples, sample_rate_hz) != facts["audio_sha256"]
         return Sound(played, content_type, samples, sample_rate_hz, converted_from, changed)
+
+    def locate(self, corpora: Iterable[str]) -> None:
+        """Raises CorpusError or ConfigError where a corpus of that name cannot be found, and StoreError like `sound`."""
+        for name in corpora:
+            self._source(name)
 
     def _source(self, name: str) -> Source:
         if name not in self._sources:  # what is not there may come, so only what was found is kept

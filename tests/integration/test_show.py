@@ -249,3 +249,22 @@ def test_what_cannot_be_shown_is_one_line(store):
         assert said(RUN, "--store", store.uri, "--port", str(port)) == (
             f"timnet: --port {port} cannot be used (Address already in use). Give another, or none.\n"
         )
+
+
+@pytest.mark.s3
+def test_store_and_recordings_on_s3(s3, tmp_path):
+    store, root = Store("s3://results/show"), "s3://results/recordings"
+    write_run(store, (A,), data_root=tmp_path / "data")
+    report.build(store, RUN)
+    for file in (tmp_path / "data").rglob("*.*"):
+        Store(root).write_bytes(file.relative_to(tmp_path / "data").as_posix(), file.read_bytes())
+    server = Server(RUN, "--store", store.uri, "--data-root", root)
+    try:
+        with urllib.request.urlopen(f"{server.address}audio/A/anna/a01-sad", timeout=60) as answer:
+            assert answer.read() == (tmp_path / "data/A/anna/a01-sad.wav").read_bytes()
+        with urllib.request.urlopen(f"{server.address}utterances/A/anna/a01-sad", timeout=60) as answer:
+            page = answer.read().decode()
+        assert "Waveform of anna/a01-sad" in page
+        assert "MFCCs of anna/a01-sad" in page
+    finally:
+        assert server.end(signal.SIGTERM) == (0, "", "timnet: closed\n")

@@ -345,6 +345,8 @@ def test_what_comes_from_outside_is_text(tmp_path):
     used = {name for p in (found, *inside_of) for _, a in p.tags for name in (a.get("class") or "").split()}
     assert {name for name in used - styled if not name.startswith("figure-")} == set()
     assert demo.text.count("SYNTHETIC: made by a program") == 1
+    assert "The run does not say where the recordings of" in found.text  # so there are no players that say nothing
+    assert not found.all("audio")
 
 
 def test_a_joint_corpus_finds_the_recordings_and_features_of_its_parts(place, tmp_path):

@@ -32,11 +32,13 @@ def the_list(shown: Shown, ranking: Ranking, choice: Choice, number: int) -> str
     if len(chosen) > len(some):
         extent += f", {first + 1} to {first + len(some)} shown"
     untested = len(ranking.utterances) - ranking.tested
-    said = f"{extent}." + (f" {untested} were not tested, as folds failed; they come last." if untested else "")
+    said = f"{extent}." + (f" What no finished fold tested comes last: {untested} of them." if untested else "")
+    unheard = shown.unheard(ranking)
     return _rendered(
         shown,
         "utterances.html",
         corpus=_corpus(shown, ranking),
+        unheard=unheard,
         others=[{"name": other.corpus, "link": link("utterances", corpus=other.corpus)} for other in shown.rankings],
         meaning=MEANING,
         choice=choice,

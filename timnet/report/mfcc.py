@@ -12,7 +12,7 @@ from timnet.report.colours import scale
 from timnet.report.drawing import Drawing, Numbers
 
 QUANTILES = (0.04, 0.96)  # ends of the colours: the few lowest coefficients, which vary most, do not darken all others
-FIRST_ROW = 2.5  # height of coefficient 0 and the gap above it, in rows
+FIRST_ROW = 2.5  # coefficient 0 is two rows high, with a gap of one to coefficient 1: it begins so far below 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def draw(features: np.ndarray, timing: Timing, name: str) -> Drawing:
             for part, (low, high) in ends.items()
         ],
         caption="What the model was given, dark for low values and light for high ones. Coefficient 0 goes with the "
-        f"loudness; it has colours of its own, as it dwarfs the others. What lies beyond the ends of a scale has the colour of its end. {_fit(timing)}",
+        "loudness; it has colours of its own, as it dwarfs the others. What lies beyond the ends of a scale has the "
+        f"colour of its end. {_fit(timing)}",
         numbers=_numbers(features[inside]),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from timnet import feature_shards, runs
 from timnet.config import SAMPLE_RATE_HZ
 from timnet.cross_corpus import corpus_of
-from timnet.errors import StoreError
+from timnet.errors import StoreError, TimnetError
 from timnet.features import FeatureProfile, extract
 from timnet.playback import Recordings, Sound
 from timnet.report.mfcc import Timing
@@ -52,6 +52,14 @@ class Shown:
     def sound(self, ranking: Ranking, one: Ranked) -> Sound:
         """Raises like Recordings.sound."""
         return self.recordings.sound(ranking.corpus, ranking.sources is not None, one.facts)
+
+    def unheard(self, ranking: Ranking) -> str | None:
+        """Why no recording of a corpus can be played, where that is so; one that is gone says so on its own page."""
+        try:
+            self.recordings.locate(ranking.sources or [ranking.corpus])
+        except TimnetError as error:
+            return f"The recordings cannot be played: {error}"
+        return None
 
     @cached_property
     def profile(self) -> FeatureProfile | None:
