@@ -145,6 +145,7 @@ def _fold(store: Store, seed: int, entry: dict[str, Any], audit: dict[str, Any],
         error = f"{store.at(folder)} is no longer in the store: run the same command again"
         return FoldResult(seed, number, FAILED, error, reused, seconds, audit)
     predictions = store.read_table(f"{folder}/predictions.parquet", tables.PREDICTIONS)
+    where = store.at(f"{folder}/predictions.parquet")
     history = f"{folder}/history.parquet"
     return FoldResult(
         seed,
@@ -156,8 +157,8 @@ def _fold(store: Store, seed: int, entry: dict[str, Any], audit: dict[str, Any],
         audit,
         # 0 says that there was no epoch to choose.
         chosen_epoch=store.read_json(f"{folder}/metrics.json").get("chosen_epoch") or None,
-        truth=_classes(predictions, "emotion", labels, store.at(folder)),
-        predicted=_classes(predictions, "predicted", labels, store.at(folder)),
+        truth=_classes(predictions, "emotion", labels, where),
+        predicted=_classes(predictions, "predicted", labels, where),
         predictions=predictions,
         history=store.read_table(history, tables.HISTORY) if store.exists(history) else tables.HISTORY.empty_table(),
         choices=_choices(store, folder, predictions, labels),
@@ -176,7 +177,7 @@ def _choices(store: Store, folder: str, predictions: pa.Table, labels: list[str]
                 f"{store.at(path)} is not about the utterances of predictions.parquet. Run the same command again.",
                 path,
             )
-        found[name] = (of_choice["epoch"][0].as_py(), _classes(of_choice, "predicted", labels, store.at(folder)))
+        found[name] = (of_choice["epoch"][0].as_py(), _classes(of_choice, "predicted", labels, store.at(path)))
     return found
 
 
@@ -186,7 +187,7 @@ def _classes(predictions: pa.Table, column: str, labels: list[str], where: str) 
     unknown = sorted(set(values) - index.keys())
     if unknown:
         raise StoreError(
-            f"{where} names the emotion {unknown[0]!r} in a column {column} of its tables; the labels of the "
+            f"{where} names the emotion {unknown[0]!r} in its column {column}; the labels of the "
             f"corpus are {', '.join(labels)}. Delete the folder and run again."
         )
     return np.array([index[value] for value in values], dtype=np.int64)
