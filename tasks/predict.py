@@ -17,15 +17,16 @@ SECONDS_BETWEEN_LOOKS = 0.5  # short, so that Ctrl-C is heard
 
 @ray.remote(max_restarts=RESTARTS, max_task_retries=RESTARTS)
 class Predictor:
-    def __init__(self, trained: Trained, hop_s: float, in_windows: bool):
-        self._trained, self._hop_s, self._in_windows = trained, hop_s, in_windows
+    """Predicts with one model. It comes with every shard: an actor that begins anew gets it again."""
+
+    def __init__(self) -> None:
         self._recogniser: Recogniser | None = None
 
-    def predict(self, inputs: Sequence[Input]) -> list[Prediction]:
-        if self._recogniser is None:  # not in __init__: what is wrong there would reach nobody as it was raised
-            self._recogniser = Recogniser(self._trained)
+    def predict(self, trained: Trained, hop_s: float, in_windows: bool, inputs: Sequence[Input]) -> list[Prediction]:
+        if self._recogniser is None:
+            self._recogniser = Recogniser(trained)
         recordings = (one.read() for one in inputs)
-        return list(predict(recordings, self._recogniser, self._hop_s, in_windows=self._in_windows))
+        return list(predict(recordings, self._recogniser, hop_s, in_windows=in_windows))
 
 
 def predict_many(
@@ -47,7 +48,7 @@ def predict_many(
     with cluster.cluster(address):
         size = min(cluster.slots(1, 0, workers), len(starts))
         model = ray.put(trained)
-        idle = [Predictor.options(num_cpus=1).remote(model, hop_s, in_windows) for _ in range(size)]  # type: ignore[attr-defined]
+        idle = [Predictor.options(num_cpus=1).remote() for _ in range(size)]  # type: ignore[attr-defined]
         at_work: dict[ray.ObjectRef, tuple[int, object]] = {}
         waiting = list(reversed(starts))
         try:
@@ -55,7 +56,8 @@ def predict_many(
                 while waiting and idle:
                     start, actor = waiting.pop(), idle.pop()
                     part = inputs[start : start + FILES_PER_SHARD]
-                    at_work[actor.predict.options(name=f"predict from {start + 1}").remote(part)] = (start, actor)
+                    job = actor.predict.options(name=f"predict from {start + 1}")
+                    at_work[job.remote(model, hop_s, in_windows, part)] = (start, actor)
                 ready, _ = ray.wait(list(at_work), timeout=SECONDS_BETWEEN_LOOKS)
                 for ref in ready:
                     start, actor = at_work.pop(ref)
