@@ -21,7 +21,7 @@ from tasks.training import train_fold
 from timnet import report
 from timnet.config import CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
 from timnet.errors import BrokenFileError, TimnetError
-from timnet.plan import CorpusPlan, Plan, check_claim, check_name, plan, take_name
+from timnet.plan import CorpusPlan, Plan, check_claim, check_name, plan, take_name, without_effect
 from timnet.store import DONE
 
 
@@ -51,6 +51,10 @@ def run(settings: Settings) -> dict[str, Any]:
         started = time.perf_counter()
         check_claim(planned, context.store)
         reporter.say(f"Run {planned.run_id}  ({planned.protocol.name}: {planned.protocol.description})")
+        if idle := without_effect(settings):
+            reporter.say(
+                f"{settings.model} is not trained in epochs: {', '.join(idle)} {'do' if len(idle) > 1 else 'does'} nothing"
+            )
         while True:
             try:
                 summary = _run(planned, context)

@@ -68,13 +68,15 @@ def _shared(values: Sequence[str | None], parts: dict[str, np.ndarray]) -> dict[
 
 def _keep_promises(protocol: Protocol, columns: Columns, shared: dict[str, Any], fold: int) -> None:
     for column in protocol.keeps_apart:
-        for pair in ("train-test", "validation-test"):
+        # The first is what the protocol groups by, validation included.
+        pairs = ("train-test", "validation-test", *(["train-validation"] if column == protocol.keeps_apart[0] else []))
+        for pair in pairs:
             common = shared[column][pair]
             if common != 0:
                 what = "an unknown number of" if common is None else common
                 raise SplitError(
-                    f"The protocol {protocol.name} promises that no {column} is shared with the test part, but fold "
-                    f"{fold} of {columns.corpus} shares {what} between {pair.replace('-', ' and ')}. Nothing was trained."
+                    f"The protocol {protocol.name} promises that no {column} is shared with the {pair.split('-')[1]} part, but "
+                    f"fold {fold} of {columns.corpus} shares {what} between {pair.replace('-', ' and ')}. Nothing was trained."
                 )
 
 

@@ -148,12 +148,14 @@ def _sentence(score: Difference, found: Comparison) -> str:
     if score.interval is None:
         return f"{said}; what it would be for other speakers, nobody can say with fewer than two."
     low, high = score.interval
-    same = "could be none or go the other way" if low <= 0 <= high else "would probably go the same way"
-    whom = "other speakers" if found.over == "speakers" else "other recordings"
-    return (
-        f"{said}; the 95 % interval of this difference goes from {100 * low:+.2f} to {100 * high:+.2f} points, over "
-        f"{found.n_clusters} {found.over}: with {whom} it {same}."
+    said += (
+        f"; the 95 % interval of this difference goes from {100 * low:+.2f} to {100 * high:+.2f} points, over "
+        f"{found.n_clusters} {found.over}: "
     )
+    if found.n_clusters < metrics.FEW_CLUSTERS:
+        return f"{said}so few that it is rough, and rather too narrow."
+    same = "could be none or go the other way" if low <= 0 <= high else "would probably go the same way"
+    return f"{said}with {'other speakers' if found.over == 'speakers' else 'other recordings'} it {same}."
 
 
 def _cases(p: float) -> str:

@@ -170,6 +170,9 @@ def of_width(ends: tuple[float, float] | None) -> tuple[float, float] | None:
     return None if ends is None or ends[0] == ends[1] else ends
 
 
+FEW_CLUSTERS = 10  # below, a bootstrap over them is rough
+
+
 def _hits(matrix: np.ndarray) -> np.ndarray:
     return np.diagonal(matrix, axis1=-2, axis2=-1)
 

@@ -64,11 +64,11 @@ def plan(settings: Settings) -> Plan:
             f"--protocol table and --split-table FILE go together; received --protocol {protocol.name} and "
             f"--split-table {settings.split_table}."
         )
-    if settings.patience is not None and not protocol.validates:
+    if settings.patience is not None and protocol.selection != "validation":
+        honest = (row.name for row in splits.PROTOCOLS.values() if row.selection == "validation")
         raise ConfigError(
-            f"--patience {settings.patience} waits for validation data, and the protocol {protocol.name} has none. Leave it "
-            "out, or use a --protocol that has: "
-            f"{', '.join(row.name for row in splits.PROTOCOLS.values() if row.validates)}."
+            f"--patience {settings.patience} lets validation data end a training, and with the protocol {protocol.name} they "
+            f"choose nothing. Leave it out, or use a --protocol with which they do: {', '.join(honest)}."
         )
     profile = _named("--features", settings.features, FEATURES)
     models.get(settings.model)
@@ -91,6 +91,13 @@ def plan(settings: Settings) -> Plan:
     claim = _claim(settings, planned)
     run_id = settings.run_id or f"{settings.kind}-{identity(claim)[:10]}"
     return Plan(settings, run_id, claim, tuple(planned), protocol, profile, joint)
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """Options that were given and change nothing, since the model is not trained in epochs."""
+    if models.get(settings.model).is_network or isinstance(settings, EvaluateSettings):
+        return []
+    return [f"--{name}" for name in ("epochs", "recipe", "patience") if getattr(settings, name) is not None]
 
 
 def _joint(planned: list[CorpusPlan], settings: Settings, recipe: Recipe | None) -> CorpusPlan:

@@ -89,6 +89,11 @@ def check(folds: list[Fold], protocol: Protocol, columns: Columns) -> list[Fold]
         parts = dict(zip(PARTS, fold, strict=True))
         for part in needed:
             if len(parts[part]) == 0:
+                if protocol.name == "table":
+                    raise SplitError(
+                        f"The split table gives fold {number} of {columns.corpus} no {part} part. Add rows whose part is {part}: "
+                        "what is tested chooses no epoch, so some of the training side has to validate."
+                    )
                 raise SplitError(
                     f"The protocol {protocol.name} leaves the {part} part of fold {number} of {columns.corpus} empty: "
                     f"{len(columns)} utterances, {len(folds)} folds. Use fewer --folds or another --protocol."
@@ -313,14 +318,14 @@ PROTOCOLS = {
         ),
         Protocol(
             "stratified-leaky",
-            "the folds of stratified and the epoch chosen ON THE TEST FOLD: to show what that gains over its validation data",
+            "the folds of stratified and the choice made ON THE TEST FOLD: to show what that gains over its validation data",
             "test",
             (),
             _stratified,
         ),
         Protocol(
             "speaker-independent-leaky",
-            "the folds of speaker-independent and the epoch chosen ON THE TEST FOLD: to show what that gains over its "
+            "the folds of speaker-independent and the choice made ON THE TEST FOLD: to show what that gains over its "
             "validation data",
             "test",
             ("speaker",),

@@ -6,7 +6,7 @@ import pytest
 
 from timnet.config import RECIPES, AblationSettings, FoldSettings, ModelSettings, RunSettings
 from timnet.errors import ConfigError
-from timnet.plan import check_claim, check_name, checked_ablation, plan, take_name
+from timnet.plan import check_claim, check_name, checked_ablation, plan, take_name, without_effect
 from timnet.store import Store
 
 ONE, OTHER = {"DEMO": "1" * 16}, {"DEMO": "2" * 16}
@@ -152,9 +152,17 @@ def test_patience_needs_validation_data(store):
     with pytest.raises(ConfigError) as caught:
         plan(RunSettings(store=store.uri, protocol="published", patience=5))
     assert str(caught.value) == (
-        "--patience 5 waits for validation data, and the protocol published has none. Leave it out, or use a --protocol that "
-        "has: speaker-independent, leave-one-speaker-out, leave-session-out, leave-sentence-out, speaker-and-sentence, "
-        "stratified, stratified-leaky, speaker-independent-leaky, table."
+        "--patience 5 lets validation data end a training, and with the protocol published they choose nothing. Leave it out, "
+        "or use a --protocol with which they do: speaker-independent, leave-one-speaker-out, leave-session-out, "
+        "leave-sentence-out, speaker-and-sentence, stratified, table."
     )
+    with pytest.raises(ConfigError, match="with the protocol stratified-leaky they choose nothing"):
+        plan(RunSettings(store=store.uri, protocol="stratified-leaky", patience=5))
     planned = plan(RunSettings(store=store.uri, patience=5, epochs=7))
     assert (planned.corpora[0].recipe.patience_epochs, planned.corpora[0].recipe.epochs) == (5, 7)
+
+
+def test_options_that_do_nothing_are_known():
+    assert without_effect(RunSettings(model="svm", epochs=7, patience=3)) == ["--epochs", "--patience"]
+    assert without_effect(RunSettings(model="svm")) == []
+    assert without_effect(RunSettings(epochs=7)) == []

@@ -15,6 +15,8 @@ from timnet.errors import TimnetError
 from timnet.report import side_by_side
 from timnet.store import Store
 
+TEN = tuple(f"s{number}" for number in range(10))
+
 
 @pytest.fixture
 def store(tmp_path):
@@ -27,7 +29,7 @@ def store(tmp_path):
     ):
         # Every run has folders of its own; the fixture names them by fold, so it is given another store to merge from.
         one = Store(str(tmp_path / run_id))
-        write_run(one, [Made("A", skill=skill)], protocol=protocol, run_id=run_id)
+        write_run(one, [Made("A", skill=skill, speakers=TEN)], protocol=protocol, run_id=run_id)
         report.build(one, run_id)
         for name in ("run.json", "report/predictions.parquet"):
             store.write_bytes(f"runs/{run_id}/{name}", one.read_bytes(f"runs/{run_id}/{name}"))
@@ -69,6 +71,51 @@ def test_the_page_says_what_weakens_the_comparison(store):
     assert "warning" not in [
         attrs.get("class") for attrs in Page(store.read_bytes("comparisons/y/index.html").decode()).all("p")
     ]
+
+
+def changed(store, run_id, change):
+    facts = store.read_json(f"runs/{run_id}/run.json")
+    change(facts)
+    store.write_json(f"runs/{run_id}/run.json", facts)
+
+
+def warnings(store):
+    return "\n".join(side_by_side.build(store, ["weak", "strong"], "comparisons/z")["warnings"])
+
+
+def test_what_p_and_interval_do_not_know_is_said(store):
+    assert warnings(store) == ""
+    changed(store, "strong", lambda facts: facts["corpora"]["A"]["seeds"].pop("47"))
+    assert "different seeds" in warnings(store)
+    assert "strong has one seed: p and interval know nothing of what other folds and trainings" in warnings(store)
+    changed(store, "weak", lambda facts: facts["protocol"].update(selection="given"))
+    assert "weak: The weights were given, and how they were made is not known here." in warnings(store)
+
+
+def test_few_speakers_promise_nothing(tmp_path):
+    store = Store(str(tmp_path))
+    for run_id, skill in (("weak", 0.3), ("strong", 0.9)):
+        write_run(store, [Made("A", skill=skill)], run_id=run_id)
+        report.build(store, run_id)
+    assert warnings(store) == "A: the intervals stand on 6 speakers: they are rough, and rather too narrow."
+    page = Page(store.read_bytes("comparisons/z/index.html").decode())
+    assert "over 6 speakers: so few that it is rough, and rather too narrow." in page.text
+    assert "would probably" not in page.text
+
+
+def test_every_setting_that_differs_is_shown(store):
+    changed(store, "strong", lambda facts: facts["settings"].update(patience=5, split_table="mine.csv"))
+    changed(
+        store,
+        "strong",
+        lambda facts: facts.update(recipe={"A": facts["recipe"], "B": {**facts["recipe"], "epochs": 77}}),
+    )
+    rows = {
+        row["name"]: row["values"] for row in side_by_side.build(store, ["weak", "strong"], "comparisons/z")["settings"]
+    }
+    assert rows["patience"] == ["–", "5"]
+    assert rows["split_table"] == ["–", "mine.csv"]
+    assert rows["epochs"] == ["12", "12, 77"]
 
 
 def test_names_never_become_markup(tmp_path):

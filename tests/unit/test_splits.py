@@ -257,6 +257,17 @@ def test_a_broken_promise_stops_the_run():
         audit.audit(splits.get("speaker-independent"), EVERYTHING, manifest(EVERYTHING), random)
 
 
+def test_validation_data_of_speakers_who_train_stop_the_run():
+    folds = []
+    for train, validation, test in splits.split("speaker-independent", EVERYTHING, 4, seed=0):
+        moved = train[::2]
+        folds.append((np.setdiff1d(train, moved), np.concatenate([validation, moved]), test))
+    with pytest.raises(
+        SplitError, match=r"promises that no speaker is shared with the validation part, but fold 1 of TINY"
+    ):
+        audit.audit(splits.get("speaker-independent"), EVERYTHING, manifest(EVERYTHING), folds)
+
+
 def test_an_utterance_in_two_parts_stops_the_run():
     train, _, test = splits.split("stratified", EVERYTHING, 4, seed=0)[0]
     with pytest.raises(SplitError, match="has utterances in more than one part"):

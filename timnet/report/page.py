@@ -102,7 +102,7 @@ def _corpus(number: int, corpus: CorpusResult, summary: dict[str, Any]) -> dict[
         "folds": [_fold(corpus, fold, scored) for fold, scored in zip(corpus.folds, summary["folds"], strict=True)],
         "with_speakers": bool(speakers),
         "cut": _cut(corpus),
-        "lacking": _lacking(corpus),
+        "lacking": {part: _lacking(corpus, part) for part in ("test", "validation")},
         "data": _data(corpus, speakers),
     }
 
@@ -175,6 +175,9 @@ def _cut(corpus: CorpusResult) -> dict[str, Any]:
                 "seed": seed,
                 "fold": fold["fold"],
                 "n": fold["n"],
+                "counts": [
+                    " / ".join(str(fold["class_counts"][part][label]) for part in fold["n"]) for label in corpus.labels
+                ],
                 "shared": [
                     "?" if (n := fold["shared"][thing][pair]) is None else n for thing in things for pair in PAIRS
                 ],
@@ -184,13 +187,13 @@ def _cut(corpus: CorpusResult) -> dict[str, Any]:
     }
 
 
-def _lacking(corpus: CorpusResult) -> list[str]:
-    """Folds whose test part lacks an emotion."""
+def _lacking(corpus: CorpusResult, part: str) -> list[str]:
+    """Folds of which this part lacks an emotion; an empty part lacks nothing."""
     found = []
     for seed, audit in corpus.audits.items():
         for fold in audit["folds"]:
-            absent = [label for label, n in fold["class_counts"]["test"].items() if n == 0]
-            if absent:
+            absent = [label for label, n in fold["class_counts"][part].items() if n == 0]
+            if absent and fold["n"][part]:
                 found.append(f"seed {seed} fold {fold['fold']} ({', '.join(absent)})")
     return found
 

@@ -8,11 +8,14 @@ from timnet.comparison import COMPARED, Comparison, Difference, compare, sentenc
 from timnet.config import identity
 from timnet.errors import TimnetError
 from timnet.recognised import Recognised, recognised
-from timnet.report import page, svg, text
+from timnet.report import page, svg, text, words
 from timnet.report.drawing import Drawing, Numbers
 from timnet.store import Store
 
-SHOWN = ("model", "features", "protocol", "recipe", "epochs", "seeds", "folds", "signal_length", "skip_bad")
+SHOWN = (
+    "model", "weights", "features", "protocol", "split_table", "recipe", "epochs", "patience", "seeds", "folds",
+    "signal_length", "skip_bad",
+)  # fmt: skip
 
 
 def folder(run_ids: Sequence[str]) -> str:
@@ -42,7 +45,8 @@ def build(store: Store, run_ids: Sequence[str], folder: str) -> dict[str, Any]:
     summary = {
         "runs": list(run_ids),
         "unit": "fraction",
-        "warnings": _warnings(facts, len(run_ids) - 1),
+        "warnings": _warnings(facts, len(run_ids) - 1)
+        + [_few(name, found[0]) for name, _, found in corpora if _few(name, found[0])],
         "settings": _settings(facts),
         "corpora": {name: _summary(runs, found) for name, runs, found in corpora},
     }
@@ -136,7 +140,9 @@ def _settings(facts: dict[str, Any]) -> list[dict[str, Any]]:
         if name == "seeds":
             return ", ".join(sorted({seed for corpus in of_run["corpora"].values() for seed in corpus["seeds"]}))
         if name in ("recipe", "epochs"):
-            given = of_run["recipe"].get("name" if name == "recipe" else "epochs", given)
+            key, recipe = "name" if name == "recipe" else "epochs", of_run["recipe"]
+            each = [recipe] if key in recipe else list(recipe.values())  # one, or one a corpus
+            given = ", ".join(dict.fromkeys(str(one[key]) for one in each)) or given
         if name == "model" and of_run["kind"] == "evaluate":
             return f"{of_run['model']['name']}, given weights"
         return "–" if given is None else str(given)
@@ -150,6 +156,18 @@ def _warnings(facts: dict[str, Any], n_comparisons: int) -> list[str]:
     for run, of_run in facts.items():
         if of_run["protocol"]["selection"] == "test":
             found.append(f"{run} made its choice ON THE TEST FOLD: its scores are too good.")
+        if of_run["protocol"]["selection"] == "given":
+            found.append(f"{run}: {words.GIVEN}")
+    seeds = {run: {seed for of in of_run["corpora"].values() for seed in of["seeds"]} for run, of_run in facts.items()}
+    if len({frozenset(of_run) for of_run in seeds.values()}) > 1:
+        found.append(
+            "The runs have different seeds, and so other folds and other trainings: a part of the difference may be theirs."
+        )
+    if single := [run for run, of_run in seeds.items() if len(of_run) == 1]:
+        found.append(
+            f"{', '.join(single)} {'has' if len(single) == 1 else 'have'} one seed: p and interval know nothing of what other "
+            "folds and trainings would have given, which can be more than the difference. Run several seeds."
+        )
     apart = {tuple(of_run["protocol"]["keeps_apart"]) for of_run in facts.values()}
     if len(apart) > 1:
         found.append(
@@ -164,6 +182,20 @@ def _warnings(facts: dict[str, Any], n_comparisons: int) -> list[str]:
     return found
 
 
+def _few(name: str, found: Comparison) -> str:
+    if found.n_clusters >= metrics.FEW_CLUSTERS or found.scores["uar"].interval is None:
+        return ""
+    return f"{name}: the intervals stand on {found.n_clusters} {found.over}: they are rough, and rather too narrow."
+
+
+def _sd(run: Recognised) -> str:
+    """The standard deviation of the UAR over the seeds; empty with one."""
+    n = len(run.labels)
+    each = [float(metrics.uar(metrics.confusion(run.truth, predicted, n))) for predicted in run.predicted]
+    sd = metrics.mean_and_sd(each)[1]
+    return "" if sd is None else f"± {100 * sd:.2f}"
+
+
 def _points(score: dict[str, Any] | Difference) -> str:
     difference, ends = (
         (score.difference, score.interval)
@@ -175,7 +207,8 @@ def _points(score: dict[str, Any] | Difference) -> str:
 
 
 def _shown(name: str, runs: list[Recognised], found: list[Comparison], synthetic: bool) -> dict[str, Any]:
-    rows = [
+    sds = {run.run: _sd(run) for run in runs}
+    rows: list[dict[str, Any]] = [
         {"run": runs[0].run, "n_seeds": found[0].n_seeds[1], "p": "", "uar_difference": "", "war_difference": ""}
         | {score: text.percent(found[0].scores[score].b) for score in COMPARED}
     ]
@@ -185,6 +218,8 @@ def _shown(name: str, runs: list[Recognised], found: list[Comparison], synthetic
             | {score: text.percent(comparison.scores[score].a) for score in COMPARED}
             | {f"{score}_difference": _points(comparison.scores[score]) for score in COMPARED}
         )
+    for row in rows:
+        row["sd"] = sds[row["run"]]
     return {
         "name": name,
         "synthetic": synthetic,
@@ -209,7 +244,12 @@ def _draw(found: list[Comparison]) -> Drawing:
         panel.line((0, 0), (0, len(scores)), "limit")
         for row, (run, score) in enumerate(scores):
             middle = len(scores) - row - 0.65
-            panel.text(panel.left, panel.y(middle + 0.42) + 4, run)
+            beside = (
+                panel.x(0) < (panel.left + panel.right) / 2
+            )  # away from the line at none, or it would cross the name
+            panel.text(
+                panel.right if beside else panel.left, panel.y(middle + 0.42) + 4, run, "end" if beside else "start"
+            )
             if score.interval:
                 panel.bar((100 * score.interval[0], 100 * score.interval[1]), (middle - 0.12, middle + 0.12), "band")
             panel.mark(100 * score.difference, middle, "dot validation", tip=_points(score))

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from timnet import metrics
 from timnet.models.base import EPOCH
 from timnet.report.gather import CorpusResult, RunResult
 from timnet.report.text import count, folds_done
 
-FEW_SPEAKERS = 10  # below, an interval over speakers is rough
 MOST_FOLDS = 10  # listed in a sentence
 LEAKY = (
     "The {chosen} was chosen ON THE TEST FOLD: these numbers are too good. They only show what that choice gains, "
@@ -64,7 +64,7 @@ def corpus_warnings(corpus: CorpusResult, summary: dict[str, Any]) -> list[str]:
             "too, sample by sample the same."
         )
     over = summary["interval"]
-    if (over["war"] or over["uar"]) and over["over"] == "speakers" and over["n_clusters"] < FEW_SPEAKERS:
+    if (over["war"] or over["uar"]) and over["over"] == "speakers" and over["n_clusters"] < metrics.FEW_CLUSTERS:
         found.append(
             f"The intervals stand on {count(over['n_clusters'], 'speaker')}: they are rough, and rather too narrow."
         )
@@ -89,7 +89,8 @@ def selection(corpus: CorpusResult) -> str:
     return {
         "last": "The weights after the last epoch were used: no data chose the epoch."
         if corpus.chosen == EPOCH
-        else f"The {corpus.chosen} was fixed beforehand: no data chose it.",
+        else f"The {corpus.chosen} was fixed beforehand: no data of this run chose it. It had done best on validation "
+        "recordings of EMODB, which may flatter it there.",
         "validation": f"Validation data, apart from the test data, chose the {corpus.chosen}.",
         "test": f"The test data themselves chose the {corpus.chosen}.",
         "given": "The weights were given, one set a fold; nothing was trained.",
