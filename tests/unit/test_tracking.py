@@ -51,7 +51,7 @@ def at_home(monkeypatch):
     """Without the variables that this machine may have for MLflow, and with no patience for a server."""
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
-    for name in mlflow_runs._SETTINGS:  # which MlflowRun sets where they are not
+    for name in mlflow_runs._SETTINGS:  # which are set where they are not
         monkeypatch.setenv(name, mlflow_runs._SETTINGS[name])
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
@@ -125,7 +125,8 @@ def test_what_a_protocol_does_not_look_at_has_no_curve(tmp_path):
     ):
         write_run(store, [CORPUS], seeds=(46,), protocol=protocol)
         (names,) = {frozenset(epoch.scalars) for epoch in tracking.epochs(history(store, 1))}
-        assert {name.partition("/")[2] for name in names if "/" in name} == {"train"} | there
+        expected = {f"{what}/{part}" for what in ("loss", "accuracy") for part in {"train"} | there}
+        assert names == expected | {"learning_rate", "seconds"}
 
 
 # -- TensorBoard -----------------------------------------------------------------------------------------------------
@@ -237,18 +238,19 @@ def test_a_deleted_run_takes_its_curves_along(store, summary):
 
 def test_nothing_that_drives_a_run_loads_tensorflow(store):
     code = (
-        "import sys, json\n"
-        "from timnet import event_files, report, tracking\n"
+        "import sys\n"
+        "from timnet import event_files, mlflow_runs, report, tracking\n"
         "from timnet.store import Store\n"
         f"store = Store({store.uri!r})\n"
         f"folds = {{'EMODB seed 46 fold 1': tracking.FoldOfRun('EMODB', 46, 1, 'trained/EMODB/46-1')}}\n"
         f"run = event_files.Run(store, tracking.TrackedRun({RUN!r}, 'k', {{'a': 1}}, {{}}, folds))\n"
         "run.fold('EMODB seed 46 fold 1')\n"
         f"run.report(report.build(store, {RUN!r}))\n"
-        "print('tensorboard' in sys.modules, 'tensorflow' in sys.modules)"
+        "mlflow_runs._mlflow().MlflowClient('http://127.0.0.1:9')\n"
+        "print(*(name in sys.modules for name in ('tensorboard', 'mlflow', 'tensorflow')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.split() == ["True", "False"]
+    assert done.stdout.split() == ["True", "True", "False"]
     assert len(written(store)) == 2
 
 
