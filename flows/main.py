@@ -1,9 +1,9 @@
-"""The command `timnet`: corpora, runs and predictions. Trainings are started as `python -m flows.cv` and its siblings."""
+"""The command `timnet`: corpora, runs, predictions and exports. Trainings are started as `python -m flows.cv` and its siblings."""
 
 import os
 import sys
 
-from flows import corpora, predict, runs
+from flows import corpora, export, predict, runs
 from flows.command import Parser, fail
 from timnet.errors import TimnetError
 
@@ -12,7 +12,7 @@ def parser() -> Parser:
     """The parser of the command; what it returns for arguments has the function to call as `action`."""
     made = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
     groups = made.add_subparsers(metavar="COMMAND", required=True)
-    for module in (corpora, runs, predict):
+    for module in (corpora, runs, predict, export):
         module.add(groups)
     return made
 

@@ -14,7 +14,7 @@ from timnet import audit, cross_corpus, fold_tables, splits, tables
 from timnet.config import identity
 from timnet.corpora import demo, folder, manifest
 from timnet.corpora.base import Corpus, Problem
-from timnet.features import FeatureProfile, feature_key, n_frames
+from timnet.features import FeatureProfile, feature_key, n_frames, shard_folder
 from timnet.plan import CorpusPlan
 from timnet.splits import Columns, Fold, Protocol
 from timnet.store import Store
@@ -171,7 +171,7 @@ def extract(name: str, planned: CorpusPlan, scanned: Scanned, profile: FeaturePr
         parts = shards.shards(len(recordings))
         refs = []
         for number, rows in enumerate(parts):
-            shard = shards.shard_folder(target, number)
+            shard = shard_folder(target, number)
             if not store.is_done(shard):
                 job = shards.extract_shard.options(name=f"extract {name} shard {number}")
                 part = [recordings[row] for row in rows]

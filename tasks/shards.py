@@ -10,21 +10,15 @@ import ray
 from timnet import audio, tables
 from timnet.corpora.base import Source
 from timnet.errors import AudioError, BrokenFileError, CorpusError
-from timnet.features import FeatureProfile, extract, n_frames
+from timnet.features import FEATURES_FILE, FeatureProfile, extract, n_frames, shard_folder
 from timnet.store import Store
 
 FILES_PER_SHARD = 64  # part of where features lie, so it does not depend on the number of workers
-
-FEATURES_FILE = "features.parquet"
 
 
 def shards(n_files: int) -> list[range]:
     """Row numbers of each shard, in order."""
     return [range(start, min(start + FILES_PER_SHARD, n_files)) for start in range(0, n_files, FILES_PER_SHARD)]
-
-
-def shard_folder(features_folder: str, number: int) -> str:
-    return f"{features_folder}/shard-{number:05d}"
 
 
 @ray.remote

@@ -44,3 +44,7 @@ class BrokenFileError(StoreError):
 
 class WeightsError(TimnetError):
     """A file of weights or features does not fit the model it was given to."""
+
+
+class ExportError(TimnetError):
+    """A trained model cannot be written in a format, or what was written does not give what the model gives."""

@@ -19,6 +19,7 @@ from timnet.errors import AudioError, ConfigError
 from timnet.resample import RESAMPLER_LIBRARIES, RESAMPLERS
 
 FEATURES_VERSION = 1  # raise when the same profile would give other numbers
+FEATURES_FILE = "features.parquet"  # in the folder of each shard
 LIBRARIES = ("soundfile", "numpy", "scipy")  # whose versions can change the numbers, besides the resampler's
 
 POWER_FLOOR = 1e-10  # powers below count as this, so that silence has a logarithm
@@ -134,6 +135,11 @@ def feature_key(profile: FeatureProfile, signal_length: int, manifest_key: str) 
     del parameters["name"], parameters["description"]
     versions = {library: version(library) for library in (*LIBRARIES, *RESAMPLER_LIBRARIES[profile.resampler])}
     return identity(FEATURES_VERSION, parameters, signal_length, manifest_key, versions)
+
+
+def shard_folder(features_folder: str, number: int) -> str:
+    """Where a part of them lies; shards are counted from 0."""
+    return f"{features_folder}/shard-{number:05d}"
 
 
 def _profile_samples(profile: FeatureProfile, signal_length: int) -> int:
