@@ -1,19 +1,24 @@
 """The formats, each written with its own library and read again by the runtime that its users have."""
 
 import json
+import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from timnet import __version__
 from timnet.errors import ExportError
-from timnet.export.network import INPUT, OUTPUT, ensemble, traced
+from timnet.export.network import INPUT, OUTPUT, ensemble, member, traced
 from timnet.trained import Trained, of_file, save
+
+if TYPE_CHECKING:
+    import onnx
 
 ABOUT = "timnet.json"  # in the zip archive that .keras is, and that follows the model in .tflite
 ONNX_OPSET = 18
@@ -36,11 +41,20 @@ class Format:
         return f".{self.name}"
 
 
+@contextmanager
+def _without(message: str) -> Iterator[None]:
+    """Without a warning that nobody can mend here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=message)
+        yield
+
+
 # -- Keras ------------------------------------------------------------------------------------------------------------
 
 
 def _write_keras(trained: Trained, about: Mapping[str, Any], path: Path) -> None:
-    ensemble(trained).save(path)
+    with _without("__array__ implementation doesn't accept a copy keyword"):  # Keras about itself and NumPy 2
+        ensemble(trained).save(path)
     with zipfile.ZipFile(path) as archive:
         strangers = sorted(_classes_of_others(json.loads(archive.read("config.json"))))
     if strangers:
@@ -71,7 +85,8 @@ def _append(path: Path, about: Mapping[str, Any]) -> None:
 def _predict_keras(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
     import keras
 
-    model = keras.saving.load_model(path)
+    with _without("__array__ implementation doesn't accept a copy keyword"):
+        model = keras.saving.load_model(path)
     return [np.asarray(model(batch, training=False)) for batch in batches]
 
 
@@ -79,17 +94,39 @@ def _predict_keras(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray
 
 
 def _write_onnx(trained: Trained, about: Mapping[str, Any], path: Path) -> None:
+    """Each fold is converted alone: the time it takes grows faster than the network."""
     import onnx
+    from onnx import TensorProto, compose, helper
+
+    nodes, initializers, found = [], [], []
+    for one in trained.folds:
+        part = compose.add_prefix(_onnx(replace(trained, folds=(one,))), f"{member(one)}/")
+        nodes += [helper.make_node("Identity", [INPUT], [part.graph.input[0].name]), *part.graph.node]
+        initializers += part.graph.initializer
+        found.append(part.graph.output[0].name)
+    nodes.append(helper.make_node("Mean", found, [OUTPUT]))
+    shapes = {end: about[end]["shape"] for end in ("input", "output")}
+    graph = helper.make_graph(
+        nodes,
+        trained.model.name,
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shapes["input"])],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, shapes["output"])],
+        initializers,
+    )
+    model = helper.make_model(
+        graph, producer_name="timnet", ir_version=part.ir_version, opset_imports=list(part.opset_import)
+    )
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+    helper.set_model_props(model, texts)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(model.SerializeToString())
+
+
+def _onnx(trained: Trained) -> "onnx.ModelProto":
     import tf2onnx
 
     function = traced(ensemble(trained))
-    model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=ONNX_OPSET)
-    for end in (*model.graph.input, *model.graph.output):
-        end.type.tensor_type.shape.dim[0].dim_param = "batch"
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
-    onnx.helper.set_model_props(model, texts)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString())
+    return tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=ONNX_OPSET)[0]
 
 
 def _predict_onnx(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -113,13 +150,10 @@ def _write_tflite(trained: Trained, about: Mapping[str, Any], path: Path) -> Non
 
 
 def _predict_tflite(path: Path, batches: Sequence[np.ndarray]) -> list[np.ndarray]:
-    import warnings
-
     import tensorflow as tf
 
-    with warnings.catch_warnings():
-        # It names the package that will hold the interpreter one day. TensorFlow's own reads the same files.
-        warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprecated")
+    # It names the package that will hold the interpreter one day. TensorFlow's own reads the same files.
+    with _without(r"\s*Warning: tf.lite.Interpreter is deprecated"):
         interpreter = tf.lite.Interpreter(model_path=str(path))
     predict = interpreter.get_signature_runner()
     return [predict(**{INPUT: batch})[OUTPUT] for batch in batches]

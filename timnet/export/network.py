@@ -28,11 +28,16 @@ def ensemble(trained: Trained) -> "keras.Model":
     return keras.Model(frames, mean, name=trained.model.name.replace("-", "_"))
 
 
+def member(fold: TrainedFold) -> str:
+    """The name of a fold's network in a file."""
+    return f"seed{fold.seed}_fold{fold.fold}"
+
+
 def _probabilities(frames: "keras.KerasTensor", trained: Trained, fold: TrainedFold) -> "keras.KerasTensor":
     import keras
     from keras import layers
 
-    name = f"seed{fold.seed}_fold{fold.fold}"
+    name = member(fold)
     network = models.get(trained.model.name).build(trained.model)
     set_weights(network, {key: array for key, array in fold.weights.items() if key not in (INPUT_MEAN, INPUT_SD)})
     if INPUT_MEAN in fold.weights:  # with constants, since a layer's would be further inputs in ONNX

@@ -1,6 +1,7 @@
 """The part of the model card that is for programmers: how features are made, with every number, and how a file is asked."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from timnet.config import SAMPLE_RATE_HZ
@@ -63,7 +64,7 @@ def lines(trained: Trained, file: Mapping[str, Any]) -> list[str]:
         f"`{INPUT}`, the input": f"float32 (batch, {model.n_frames}, {model.n_coefficients}): as they come; they are "
         "standardised inside",
         f"`{OUTPUT}`, the output": f"float32 (batch, {model.n_classes}), in the order {plain(', '.join(trained.labels))}",
-        "feature profile": f"`{plain(profile.name)}`: {plain(profile.description)}",
+        "feature profile": f"`{profile.name}`: {plain(profile.description)}",
         "channels": "their mean; full scale is 1",
         "sample rate": f"{profile.sample_rate_hz} Hz",
         "resampler": f"`{profile.resampler}`",
@@ -87,8 +88,6 @@ def lines(trained: Trained, file: Mapping[str, Any]) -> list[str]:
 
 
 def _settings(trained: Trained) -> str:
-    from dataclasses import asdict
-
     return ", ".join(f"{name}={value!r}" for name, value in asdict(trained.profile).items())
 
 
