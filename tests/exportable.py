@@ -61,6 +61,7 @@ def network(name: str = "timnet", seed: int = 0) -> Trained:
         random = np.random.default_rng([seed, fold])
         weights = {key: random.normal(scale=0.4, size=array.shape) for key, array in initial.items()}
         weights |= {key: 0.3 + np.abs(array) for key, array in weights.items() if key.endswith("variance")}
+        weights["classifier/kernel"] *= 10  # so that recordings are told apart
         if fold == 1:
             weights |= {key: array / 50 for key, array in weights.items() if key.endswith("stem/kernel")}
         else:
