@@ -54,7 +54,7 @@ def _facts(trained: Trained, store: Store) -> dict[str, Any]:
 
 
 def _stored(trained: Trained, store: Store, facts: Mapping[str, Any]) -> Iterator[np.ndarray]:
-    entries = facts.get("corpora", {})
+    entries: Mapping[str, dict[str, Any]] = facts.get("corpora", {})
     joint = next((entry for entry in entries.values() if entry.get("sources")), {})
     entry = entries.get(trained.corpus, joint)
     made = (facts.get("features"), entry.get("signal_length"))
