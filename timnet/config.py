@@ -179,8 +179,10 @@ class CommonSettings(BaseModel):
     gpus_per_fold: float = Field(
         0, ge=0, allow_inf_nan=False, description="GPUs of one fold, 0.25: four folds share one"
     )
-    track: Annotated[Annotated[tuple[str, ...], Field(min_length=1)] | None, BeforeValidator(_listed)] = Field(
-        None, description="also write every finished fold and the scores for trackers, separated by commas"
+    track: Annotated[tuple[str, ...] | None, BeforeValidator(_listed)] = Field(
+        None,
+        min_length=1,
+        description="also write every finished fold and the scores for trackers, separated by commas",
     )
     ray_address: str | None = Field(
         None, description="Ray cluster: auto, host:port or ray://host:port; local: start one here [default: local]"
