@@ -61,8 +61,8 @@ def lines(trained: Trained, file: Mapping[str, Any]) -> list[str]:
     profile, model = trained.profile, trained.model
     seconds = trained.signal_length / SAMPLE_RATE_HZ
     rows = {
-        f"`{INPUT}`, the input": f"float32 (batch, {model.n_frames}, {model.n_coefficients}): as they come; they are "
-        "standardised inside",
+        f"`{INPUT}`, the input": f"float32 (batch, {model.n_frames}, {model.n_coefficients}): as they come, not "
+        "standardised",
         f"`{OUTPUT}`, the output": f"float32 (batch, {model.n_classes}), in the order {plain(', '.join(trained.labels))}",
         "feature profile": f"`{profile.name}`: {plain(profile.description)}",
         "channels": "their mean; full scale is 1",
