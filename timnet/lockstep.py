@@ -62,10 +62,11 @@ class LockstepTrainer:
         """
         _check_fit(folds)
         first = folds[0].settings
-        key = (first.model, first.recipe, len(folds))
+        recipe = first.recipe
+        key = (first.model, recipe.beta_1, recipe.beta_2, recipe.epsilon, recipe.label_smoothing, len(folds))
         if key not in self._replicas:
-            self._replicas[key] = Replicas(first.model, first.recipe, len(folds), self._compute)
-        size = min(first.recipe.batch_size, max(len(fold.data.train) for fold in folds))
+            self._replicas[key] = Replicas(first.model, recipe, len(folds), self._compute)
+        size = min(recipe.batch_size, max(len(fold.data.train) for fold in folds))
         members = [_Member(number, fold, self._replicas[key]) for number, fold in enumerate(folds)]
         at_work = []
         for member in members:

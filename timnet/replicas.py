@@ -30,7 +30,7 @@ class _Place(NamedTuple):
     shape: tuple[int, ...]
 
     def of(self, row: Any) -> Any:
-        return row[self.kind][..., self.part].reshape(*row[self.kind].shape[:-1], *self.shape)
+        return row[self.kind][..., self.part].reshape((*row[self.kind].shape[:-1], *self.shape))
 
 
 class Replicas:
@@ -66,7 +66,7 @@ class Replicas:
         self._weights = {name: places[id(variable)] for name, variable in variables(template).items()}
         kept = {f"model/{i}": v for i, v in enumerate(template.variables)}
         kept |= {f"optimizer/{i}": v for i, v in enumerate(optimizer.variables)}
-        self._kept = {key: places[id(v)] for key, v in kept.items() if id(v) in places}
+        self._kept = {key: (places[id(v)], v.numpy().dtype) for key, v in kept.items() if id(v) in places}
         # Nothing here uses the rest, such as the state of the layers' own random numbers: it goes through unchanged.
         self._unused = [{key: v.numpy() for key, v in kept.items() if id(v) not in places}] * n
         self._unused_at_first = self._unused[0]
@@ -148,12 +148,12 @@ class Replicas:
     def arrays(self, replica: int) -> dict[str, np.ndarray]:
         """What a checkpoint keeps of a network and its optimizer."""
         row = {kind: array[replica] for kind, array in self._read().items()}
-        return {key: place.of(row).copy() for key, place in self._kept.items()} | self._unused[replica]
+        return {key: place.of(row).astype(dtype) for key, (place, dtype) in self._kept.items()} | self._unused[replica]
 
     def restore(self, replica: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from what `arrays` gave, here or in separate training."""
         row = {kind: array[replica] for kind, array in self._written().items()}
-        for key, place in self._kept.items():
+        for key, (place, _) in self._kept.items():
             place.of(row)[...] = arrays[key]
         self._unused[replica] = {key: arrays[key] for key in self._unused_at_first}
 
