@@ -63,8 +63,8 @@ def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
 def markdown(summary: dict[str, Any]) -> str:
     """The summary for a Prefect artifact; names and errors are escaped, so that none of them becomes markup."""
     done = folds_done(summary["folds_completed"], summary["folds_total"])
-    lines = [f"# timnet {_plain(summary['run_id'])}", "", f"{done}. {_plain(summary['protocol']['description'])}.", ""]
-    lines += [f"**{_plain(warning)}**\n" for warning in summary["warnings"]]
+    lines = [f"# timnet {plain(summary['run_id'])}", "", f"{done}. {plain(summary['protocol']['description'])}.", ""]
+    lines += [f"**{plain(warning)}**\n" for warning in summary["warnings"]]
     lines += [
         "| corpus | WAR | UAR | WAR over folds | UAR over folds | chance | folds |",
         "|---|---|---|---|---|---|---|",
@@ -77,17 +77,18 @@ def markdown(summary: dict[str, Any]) -> str:
             percent(corpus["baselines"]["chance_uar"]),
             folds_done(corpus["folds_completed"], corpus["folds_total"]),
         ]
-        lines.append(f"| {_plain(named(name, corpus))} | {' | '.join(cells)} |")
+        lines.append(f"| {plain(named(name, corpus))} | {' | '.join(cells)} |")
     lines.append("")
     for name, corpus in summary["corpora"].items():
-        lines += [f"- {_plain(name)}: {_plain(warning)}" for warning in own_warnings(summary, corpus)]
+        lines += [f"- {plain(name)}: {plain(warning)}" for warning in own_warnings(summary, corpus)]
         for fold in corpus["folds"]:
             if fold["error"]:
-                lines.append(f"- {_plain(name)} seed {fold['seed']} fold {fold['fold']}: {_plain(fold['error'])}")
+                lines.append(f"- {plain(name)} seed {fold['seed']} fold {fold['fold']}: {plain(fold['error'])}")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _plain(words: str) -> str:
+def plain(words: str) -> str:
+    """Words of others on one line of Markdown, as they are: none of them becomes markup."""
     escaped = re.sub(r"\s+", " ", words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~!])", r"\\\1", escaped)
 

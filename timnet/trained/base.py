@@ -57,6 +57,7 @@ class Trained:
     run_id: str | None = None  # None: not from a run
     title: str = ""  # of the corpus
     licence: str = ""  # of the corpus
+    recorded: Mapping[str, Any] = field(default_factory=dict)  # language, n_recordings, n_speakers; None: not known
     synthetic: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)  # name, description, selection
     scores: Mapping[str, Any] = field(default_factory=dict)  # of summary.json: pooled, interval …; empty: not known

@@ -54,6 +54,11 @@ def published(path: "str | os.PathLike[str]", corpus: str | None, fold: int | No
         ),
         title=card.title,
         licence=card.licence,
+        recorded={
+            "language": card.language,
+            "n_recordings": sum((card.counts or {}).values()) or None,
+            "n_speakers": card.n_speakers,
+        },
         protocol={"name": LEAKY.name, "description": LEAKY.description, "selection": LEAKY.selection},
     )
 

@@ -51,6 +51,7 @@ def of_run(
         run_id=run_id,
         title=entry["title"],
         licence=entry["licence"],
+        recorded={"language": entry["language"], **_counted(store, entry, source)},
         synthetic=bool(entry["synthetic"]),
         protocol={key: facts["protocol"][key] for key in ("name", "description", "selection")},
         scores={key: summary[key] for key in _SCORES if key in summary},
@@ -102,6 +103,17 @@ def _folds(
             "Give the run's command again."
         )
     return tuple(found), tuple(missing)
+
+
+def _counted(store: Store, entry: dict[str, Any], source: str | None) -> dict[str, int | None]:
+    """Recordings and speakers of the corpus, or of the one of several joint ones."""
+    path = f"{entry['manifest']}/manifest.parquet"
+    if not store.exists(path):
+        return {"n_recordings": entry["n_utterances"] if source is None else None, "n_speakers": None}
+    table = store.read_table(path, tables.MANIFEST)
+    named = zip(table["utterance_id"].to_pylist(), table["speaker"].to_pylist(), strict=True)
+    speakers = [speaker for name, speaker in named if source is None or name.startswith(f"{source}/")]
+    return {"n_recordings": len(speakers), "n_speakers": len(set(speakers)) if None not in speakers else None}
 
 
 def _heard(store: Store, manifest: str, source: str | None) -> Heard:
