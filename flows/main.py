@@ -1,9 +1,9 @@
-"""The command `timnet`: corpora, runs, predictions and pages. Trainings are started as `python -m flows.cv`."""
+"""The command `timnet`: corpora, runs, predictions, exports and pages. Trainings are started as `python -m flows.cv`."""
 
 import os
 import sys
 
-from flows import corpora, predict, runs, show
+from flows import corpora, export, predict, runs, show
 from flows.command import Parser, fail
 from timnet.errors import TimnetError
 
@@ -12,7 +12,7 @@ def parser() -> Parser:
     """The parser of the command; what it returns for arguments has the function to call as `action`."""
     made = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
     groups = made.add_subparsers(metavar="COMMAND", required=True)
-    for module in (corpora, runs, predict, show):
+    for module in (corpora, runs, predict, export, show):
         module.add(groups)
     return made
 

@@ -56,3 +56,7 @@ class DownloadError(TimnetError):
 
 class ArchiveError(TimnetError):
     """An archive is broken, or holds what it must not."""
+
+
+class ExportError(TimnetError):
+    """A trained model cannot be written in a format, or what was written does not give what the model gives."""
