@@ -91,8 +91,17 @@ def recipes() -> str:
     return _described("--recipe", {row.name: row.description for row in RECIPES.values()})
 
 
+def formats() -> str:
+    from timnet.export import FORMATS
+
+    rows = ["| `--format` | | may differ by |", "|---|---|---|"]
+    return "\n".join(
+        [*rows, *(f"| `{row.name}` | {row.description} | {row.tolerance:g} |" for row in FORMATS.values())]
+    )
+
+
 def _described(option: str, rows: dict[str, str]) -> str:
     return "\n".join([f"| `{option}` | |", "|---|---|", *(f"| `{name}` | {said} |" for name, said in rows.items())])
 
 
-MADE = {made.__name__: made for made in (commands, corpora, protocols, features, models, recipes)}
+MADE = {made.__name__: made for made in (commands, corpora, protocols, features, models, recipes, formats)}
