@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from kept import Kept
 
 from timnet import models
 from timnet.lockstep import LockstepFold, LockstepTrainer
@@ -89,17 +90,6 @@ def test_every_network_gives_tensorflows_outputs(backend, tmp_path):
         np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-class Kept:
-    def __init__(self):
-        self.saved = None
-
-    def load(self):
-        return None
-
-    def save(self, arrays):
-        self.saved = self.saved or {name: np.array(value) for name, value in arrays.items()}
-
-
 def test_a_training_that_began_on_tensorflow_goes_on_on_jax(trainer, tmp_path):
     random = np.random.default_rng(0)
     classes = np.arange(60, dtype=np.int32) % 3
@@ -109,7 +99,7 @@ def test_a_training_that_began_on_tensorflow_goes_on_on_jax(trainer, tmp_path):
     kept = Kept()
     ((_, result),) = LockstepTrainer().train_together([LockstepFold(data, SETTINGS, kept)])
     arrays = {name: getattr(data, name) for name in ("features", "classes", "train", "validation", "test")}
-    np.savez(tmp_path / "given.npz", **arrays, **{f"saved:{name}": value for name, value in kept.saved.items()})
+    np.savez(tmp_path / "given.npz", **arrays, **{f"saved:{name}": value for name, value in kept.saved[0].items()})
     found = on("jax", TRAIN, tmp_path)
     np.testing.assert_allclose(found["loss"], [row["train_loss"] for row in result.history], rtol=1e-4)
     np.testing.assert_allclose(found["probabilities"], result.probabilities, atol=1e-4)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kept import Kept
 
 from timnet import models
 from timnet.errors import ConfigError, TimnetError
@@ -17,19 +18,6 @@ from timnet.training import Batch, FoldData, FoldResult, Trainer
 MODEL = ModelSettings("timnet", n_frames=20, n_coefficients=4, n_classes=3, n_tabs=2, filters=5, dropout=0.2)
 RECIPE = Recipe("test", "", epochs=5, batch_size=16, learning_rate=0.003, schedule="cosine", standardise=True)
 SETTINGS = FoldSettings(MODEL, RECIPE, "validation", seed=3, fold=1, checkpoint_every_epochs=2)
-
-
-class Kept:
-    """A checkpoint in memory."""
-
-    def __init__(self, arrays=None):
-        self.saved = [] if arrays is None else [arrays]
-
-    def load(self):
-        return self.saved[-1] if self.saved else None
-
-    def save(self, arrays):
-        self.saved.append({name: np.array(value) for name, value in arrays.items()})
 
 
 @pytest.fixture(scope="module")
