@@ -54,6 +54,21 @@ def add_data_root(parser: argparse.ArgumentParser, text: str, required: bool = T
     parser.add_argument("--data-root", default=root, required=required and root is None, metavar="DIR", help=text)
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which trained model is meant: what timnet.trained.resolve takes."""
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="a run of the store, a file .npz, or released weights: a file .hdf5 or their folder",
+    )
+    add_store(parser)
+    parser.add_argument(
+        "--corpus", metavar="NAME", help="which corpus of the run, or what the weights were released for"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="the folds of this seed alone [default: of all seeds]")
+    parser.add_argument("--fold", type=int, metavar="N", help="this fold alone [default: the mean over all folds]")
+
+
 def option(field: str) -> str:
     return "--" + field.replace("_", "-")
 

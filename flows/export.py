@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from flows.command import Environment, add_store
+from flows.command import add_data_root, add_model
 from timnet.errors import ConfigError, ExportError
 
 NOT_EXPORTED = 1  # exit status where the file could not be made, or does not give what the model gives
@@ -17,26 +17,11 @@ def add(groups: Any) -> None:
     words = "write a trained model as a file for other programs, checked, with a model card beside it"
     parser = groups.add_parser("export", help=words, description=words, allow_abbrev=False)
     parser.set_defaults(action=_export)
-    parser.add_argument(
-        "--model",
-        required=True,
-        help="a run of the store, a file .npz, or released weights: a file .hdf5 or their folder",
-    )
+    add_model(parser)
     parser.add_argument("--output", required=True, metavar="FILE", help="path or URI, ending in a dot and the format")
     parser.add_argument("--format", choices=FORMATS, help="[default: by the name of --output]")
-    add_store(parser)
-    parser.add_argument(
-        "--corpus", metavar="NAME", help="which corpus of the run, or what the weights were released for"
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="the folds of this seed alone [default: of all seeds]")
-    parser.add_argument("--fold", type=int, metavar="N", help="this fold alone [default: the mean over all folds]")
-    root = Environment().data_root
-    parser.add_argument(
-        "--data-root",
-        default=root,
-        metavar="DIR",
-        help="folder or URI that holds the corpus: its recordings check the file where the store has no features",
-    )
+    text = "folder or URI that holds the corpus: its recordings check the file where the store has no features"
+    add_data_root(parser, text, required=False)
 
 
 def _export(given: argparse.Namespace) -> None:

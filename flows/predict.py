@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.command import Environment, add_store
+from flows.command import Environment, add_model
 from flows.printing import lines
 from timnet.errors import ConfigError
 
@@ -26,17 +26,7 @@ def add(groups: Any) -> None:
     parser = groups.add_parser("predict", help=words, description=words, allow_abbrev=False)
     parser.set_defaults(action=_predict)
     parser.add_argument("inputs", nargs="+", metavar="FILE", help="recordings, and folders or URIs that hold some")
-    parser.add_argument(
-        "--model",
-        required=True,
-        help="a run of the store, a file .npz, or released weights: a file .hdf5 or their folder",
-    )
-    add_store(parser)
-    parser.add_argument(
-        "--corpus", metavar="NAME", help="which corpus of the run, or what the weights were released for"
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="the folds of this seed alone [default: of all seeds]")
-    parser.add_argument("--fold", type=int, metavar="N", help="this fold alone [default: the mean over all folds]")
+    add_model(parser)
     parser.add_argument("--format", choices=FORMATS, help="[default: by the name of --output, else table]")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to the terminal; Parquet needs it")
     parser.add_argument(

@@ -8,7 +8,7 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
-from flows.command import Environment, add_store, has_display
+from flows.command import Environment, add_data_root, add_store, has_display
 from timnet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ def add(groups: Any) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's id")
     add_store(parser)
     root = Environment().data_root
-    parser.add_argument(
-        "--data-root",
-        default=root,
-        metavar="DIR",
-        help=f"folder or URI that holds the corpora [default: {root or 'where the run found them'}]",
-    )
+    text = f"folder or URI that holds the corpora [default: {root or 'where the run found them'}]"
+    add_data_root(parser, text, required=False)
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port on this machine [default: a free one]")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.set_defaults(action=_show)

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from timnet import metrics
 from timnet.comparison import COMPARED, compare
-from timnet.recognised import Recognised
+from timnet.recognised import Recognised, recognised
 from timnet.report import text
 from timnet.report.gather import CorpusResult, FoldResult
 
@@ -29,7 +30,11 @@ def choices(corpus: CorpusResult) -> dict[str, Any] | None:
 def rows(found: dict[str, Any]) -> list[list[str]]:
     """A row a choice for people: words, WAR, UAR, and by how much the choice on the test fold is higher in UAR."""
     return [
-        [f"chosen {text.CHOSEN[name]}", *(text.percent(of[score]) for score in COMPARED[::-1]), _points(of.get("gain"))]
+        [
+            f"chosen {text.CHOSEN[name]}",
+            *(text.percent(of[score]) for score in COMPARED[::-1]),
+            text.points(of["gain"]["uar"]["difference"], of["gain"]["uar"]["interval"]) if "gain" in of else "–",
+        ]
         for name, of in found.items()
     ]
 
@@ -59,28 +64,14 @@ def _gain(corpus: CorpusResult, leaky: Recognised | None, name: str) -> dict[str
 
 
 def _recognised(corpus: CorpusResult, name: str) -> Recognised:
-    described: dict[str, tuple[str | None, int]] = {}
-    predicted: list[dict[str, int]] = []
-    for seed in corpus.seeds:
-        found: dict[str, int] = {}
-        for fold in corpus.of_seed(seed):
-            ids, speakers = (fold.predictions[column].to_pylist() for column in ("utterance_id", "speaker"))
-            described |= dict(zip(ids, zip(speakers, fold.truth.tolist(), strict=True), strict=True))
-            found |= dict(zip(ids, _predicted(fold, name).tolist(), strict=True))
-        predicted.append(found)
-    ids = sorted(described)
-    speaker, truth = zip(*(described[i] for i in ids), strict=True)
-    every = np.array([[found[i] for i in ids] for found in predicted])
-    return Recognised(name, corpus.name, tuple(corpus.labels), tuple(ids), speaker, np.array(truth), every)
+    found = []
+    for fold in corpus.finished:
+        table = fold.predictions
+        column = table.schema.get_field_index("predicted")
+        named = [corpus.labels[index] for index in _predicted(fold, name)]
+        found.append(table.set_column(column, table.schema.field(column), pa.array(named)))
+    return recognised(name, pa.concat_tables(found), corpus.name, tuple(corpus.labels))
 
 
 def _predicted(fold: FoldResult, name: str) -> np.ndarray:
     return fold.predicted if name == TEST else fold.choices[name][1]
-
-
-def _points(gain: dict[str, Any] | None) -> str:
-    if gain is None:
-        return "–"
-    uar = gain["uar"]
-    ends = "" if uar["interval"] is None else f" [{100 * uar['interval'][0]:+.2f}, {100 * uar['interval'][1]:+.2f}]"
-    return f"{100 * uar['difference']:+.2f}{ends}"

@@ -46,7 +46,7 @@ def build(store: Store, run_ids: Sequence[str], folder: str) -> dict[str, Any]:
         "runs": list(run_ids),
         "unit": "fraction",
         "warnings": _warnings(facts, len(run_ids) - 1)
-        + [_few(name, found[0]) for name, _, found in corpora if _few(name, found[0])],
+        + [few for name, _, found in corpora if (few := _few(name, found[0]))],
         "settings": _settings(facts),
         "corpora": {name: _summary(runs, found) for name, runs, found in corpora},
     }
@@ -197,13 +197,9 @@ def _sd(run: Recognised) -> str:
 
 
 def _points(score: dict[str, Any] | Difference) -> str:
-    difference, ends = (
-        (score.difference, score.interval)
-        if isinstance(score, Difference)
-        else (score["difference"], score["interval"])
-    )
-    interval = "" if ends is None else f" [{100 * ends[0]:+.2f}, {100 * ends[1]:+.2f}]"
-    return f"{100 * difference:+.2f}{interval}"
+    if isinstance(score, Difference):
+        return text.points(score.difference, score.interval)
+    return text.points(score["difference"], score["interval"])
 
 
 def _shown(name: str, runs: list[Recognised], found: list[Comparison], synthetic: bool) -> dict[str, Any]:

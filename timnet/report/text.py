@@ -60,6 +60,11 @@ def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
     return percent(value) + (f" [{100 * ends[0]:.2f}, {100 * ends[1]:.2f}]" if ends else "")
 
 
+def points(difference: float, ends: Sequence[float] | None) -> str:
+    """A difference of two scores in percentage points, with its interval."""
+    return f"{100 * difference:+.2f}" + (f" [{100 * ends[0]:+.2f}, {100 * ends[1]:+.2f}]" if ends else "")
+
+
 def markdown(summary: dict[str, Any]) -> str:
     """The summary for a Prefect artifact; names and errors are escaped, so that none of them becomes markup."""
     done = folds_done(summary["folds_completed"], summary["folds_total"])
