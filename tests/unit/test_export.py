@@ -253,6 +253,7 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
         ({"scores": {}}, "No score of this model is known here.", "| WAR |"),
         ({"protocol": {"name": "x", "description": "y", "selection": "test"}}, "chosen ON THE TEST FOLD", "Other speakers"),
         ({"synthetic": True}, "It was trained on speech that a program made", "Languages other"),
+        ({"synthetic": True}, "and its corpus is synthetic)", "Real recordings were not at hand"),
         ({"recorded": {}}, "Languages that it did not hear in training", "it heard"),
         ({"corpus": "EMODB"}, "It was trained on actors", "are mostly acted"),
         ({"run_id": None}, RELEASED, "run: "),

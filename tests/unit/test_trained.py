@@ -46,6 +46,7 @@ def test_a_run_gives_all_its_folds_and_what_is_known_of_them(store):
     assert trained.profile == FEATURES["soxr_hq"]
     assert trained.signal_length == 110_250
     assert trained.synthetic
+    assert trained.recorded == {"language": "Klingon", "n_recordings": 24, "n_speakers": 6}
     assert trained.protocol["selection"] == "validation"
     assert trained.scores["pooled"] == store.read_json("runs/one/report/summary.json")["corpora"]["B"]["pooled"]
     assert trained.versions["keras"] == "3.15.0"
@@ -113,6 +114,7 @@ def test_across_corpora_a_fold_is_a_corpus(store):
     alone = of_run(store, "crossed", "BO")
     assert [(fold.seed, fold.fold, fold.trained_on) for fold in alone.folds] == [(46, 2, "bo"), (47, 2, "bo")]
     assert alone.heard.peak_dbfs != trained.heard.peak_dbfs
+    assert (alone.recorded["n_recordings"], alone.recorded["n_speakers"]) == (4, 1)
     with pytest.raises(ConfigError, match="B, anna, bo, mei; received X"):
         of_run(store, "crossed", "X")
 
@@ -225,6 +227,7 @@ def test_released_weights(released, store):
     assert (trained.corpus, trained.profile.name, trained.signal_length) == ("EMODB", "published", 96_000)
     assert (trained.model.n_frames, trained.model.n_classes, trained.model.n_tabs) == (188, 7, 8)
     assert trained.protocol["selection"] == "test"
+    assert trained.recorded == {"language": "German", "n_recordings": 535, "n_speakers": 10}
     assert trained.heard.duration_s is None
     alone = resolve(f"{released}/10-fold_weights_best_3.hdf5", store, "EMODB")
     assert [(fold.seed, fold.fold) for fold in alone.folds] == [(46, 3)]

@@ -10,9 +10,9 @@ from timnet.report.text import count, folds_done, percent, plain, spread, with_i
 from timnet.trained import Trained, notes
 
 UNTESTED = (
-    "**This file as a whole has never been tested.** It is the mean of {n} folds, and every recording of the corpus took "
-    "part in the training of some of them, so nothing is left that all of them are strangers to. The scores below are those "
-    "of the folds, each on the recordings that it was tested on."
+    "**This file as a whole has never been tested.** It is the mean of {n} folds. In a cross-validation, what one fold is "
+    "tested on served to train others, so the corpus holds nothing that all of them are strangers to. The scores below are "
+    "those of the folds, each on the recordings that it was tested on."
 )
 ONE_OF = (
     "This file is {name} alone. The scores below are of all folds of its run, each on the recordings it was tested on."
@@ -66,7 +66,7 @@ def markdown(trained: Trained, facts: Mapping[str, Any], check: str) -> str:
     lines += ["## Input and output", "", *usage.lines(trained, file)]
     lines += ["## What it must not be used for", "", *(f"- {item}" for item in _not_for(trained)), ""]
     lines += ["## How the file was checked", "", plain(check), ""]
-    if not facts["check"]["real"]:
+    if not facts["check"]["real"] and not trained.synthetic:
         lines += ["**Real recordings were not at hand for it:** say --data-root DIR to check with some.", ""]
     lines += ["## Versions", "", f"- made by: timnet {facts['timnet_version']}"]
     if trained.versions:

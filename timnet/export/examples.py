@@ -34,8 +34,10 @@ def examples(trained: Trained, store: Store, data_root: str | None = None) -> Ex
     if matrices := list(_stored(trained, store, facts)):
         return Examples(np.stack(matrices), f"stored features of the run {trained.run_id}", True)
     root = data_root or facts.get("settings", {}).get("data_root")
-    why = "no --data-root was given" if root is None else ""
-    if root is not None:
+    why = "no --data-root was given"
+    if trained.synthetic:
+        why = "its corpus is synthetic"
+    elif root is not None:
         try:
             if matrices := list(_recorded(trained, root)):
                 return Examples(np.stack(matrices), f"recordings of {trained.corpus} in {root}", True)

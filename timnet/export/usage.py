@@ -13,23 +13,23 @@ PREDICT = {
     "keras": """\
 import keras
 
-model = keras.saving.load_model("{file}")
+model = keras.saving.load_model({file!r})
 probabilities = model(frames[None], training=False)""",
     "onnx": """\
 import onnxruntime
 
-session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession({file!r}, providers=["CPUExecutionProvider"])
 probabilities = session.run(["{output}"], {{"{input}": frames[None]}})[0]""",
     "tflite": """\
 import tensorflow as tf
 
-predict = tf.lite.Interpreter("{file}").get_signature_runner()
+predict = tf.lite.Interpreter({file!r}).get_signature_runner()
 probabilities = predict({input}=frames[None])["{output}"]""",
     "npz": """\
 from timnet.predict import Recogniser
 from timnet.trained import of_file
 
-probabilities = Recogniser(of_file("{file}")).probabilities(frames[None]).mean(axis=0)""",
+probabilities = Recogniser(of_file({file!r})).probabilities(frames[None]).mean(axis=0)""",
 }
 FEATURES = """\
 from pathlib import Path
