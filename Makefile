@@ -8,11 +8,14 @@ ENVIRONMENT := .venv/.installed
 demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
 
+# Two at a time: whole runs one after another, and the rest beside them.
+SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+
 test: $(ENVIRONMENT)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-all: $(ENVIRONMENT)
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m ""
 
 # Minutes each, and only alone on the machine; they write the pages of docs/ that show what they measured.
 bench: $(ENVIRONMENT)

@@ -19,6 +19,7 @@ STARTED = {
     r"\S*/(gcs_server|raylet) ": "ray",
     r"\S+ -m tasks\.local_api |(\S*/)?prefect ": "prefect",
 }
+RUNS = "whole runs"
 _running: list[pytest.Item] = []
 
 
@@ -45,11 +46,21 @@ sys.addaudithook(_refuse_unmarked)
 
 
 def pytest_collection_modifyitems(items):
-    """Whole flows over recordings: what they start is started in a process of their own."""
+    """Whole flows over recordings start what they start in a process of their own: hold them to their markers, too.
+
+    Where tests run two at a time, those that start Ray come one after another, and first; the rest goes beside them.
+    """
     for item in items:
         for marker in ("ray", "prefect"):
             if {"command", "recordings"} <= set(item.fixturenames) and not item.get_closest_marker(marker):
                 raise pytest.UsageError(f"{item.nodeid} runs a flow and needs @pytest.mark.{marker}")
+        item.add_marker(pytest.mark.xdist_group(RUNS if _starts_ray(item) else str(item.path)))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not _starts_ray(item))
+
+
+def _starts_ray(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(marker) for marker in ("ray", "prefect"))
 
 
 @pytest.fixture(scope="session")

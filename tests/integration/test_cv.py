@@ -254,6 +254,7 @@ def test_a_command_may_be_stopped_at_any_time(command, recordings, tmp_path, del
     until(lambda: not running.left(), 90)
 
 
+@pytest.mark.slow
 def test_ctrl_c_again_and_again(command, recordings, tmp_path):
     running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
     until(lambda: list(tmp_path.glob("trained/*/*/checkpoint.npz")) or running.process.poll() is not None)
@@ -262,7 +263,7 @@ def test_ctrl_c_again_and_again(command, recordings, tmp_path):
         time.sleep(0.1)
     ended = running.end(timeout_s=60)
     assert (ended.status, ended.stderr.count("Traceback")) == (130, 0), ended.stderr
-    until(lambda: not running.left(), 90)
+    until(lambda: not running.left(), 90)  # Ray's own agents need up to a minute to notice
 
 
 def test_bad_recordings_stop_the_run_or_are_left_out_by_name(command, recordings, tmp_path):
