@@ -137,7 +137,8 @@ def _metavar(name: str, annotation: Any) -> str:
         return "ADDRESS"
     if name.endswith("_table"):
         return "FILE"
-    kinds = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    kinds = typing.get_args(annotation) if is_union else (annotation,)
     if any(typing.get_origin(kind) is tuple for kind in kinds):
         return "A,B"
     return "N" if int in kinds or float in kinds else "NAME"

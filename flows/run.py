@@ -1,5 +1,6 @@
 """The body that the flows share: corpora in, cross-validated results and a report out."""
 
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -9,9 +10,12 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.command import located
+from tasks.actors import TrainerPool
+from tasks.cluster import most_in_lockstep
 from tasks.context import RunContext
 from tasks.facts import CorpusRun, Part, run_facts
 from tasks.features import Scanned, extract, join, scan, split
+from tasks.groups import Group, grouped
 from tasks.jobs import FoldJob, Jobs, fold_jobs
 from tasks.progress import Reporter
 from tasks.report import make_report
@@ -19,7 +23,7 @@ from tasks.shards import load_features
 from tasks.tracking import Tracked, tracked
 from tasks.training import train_fold
 from timnet import report
-from timnet.config import CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
+from timnet.config import AUTO, CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
 from timnet.errors import BrokenFileError, TimnetError
 from timnet.plan import CorpusPlan, Plan, check_claim, check_name, plan, take_name, without_effect
 from timnet.store import DONE
@@ -183,15 +187,18 @@ def _train(
         if name in names:
             parts = [(extracted(part, planned, context), part.utterance_ids) for part in corpus.parts]
             features[name] = load_features.options(name=f"load {name}").remote(context.store, parts)
+    groups = _groups(missing, planned, pool)
     # Not before: trainers hold their CPUs, and on a machine that is all trainers nothing would extract.
-    pool.warm_up(len(missing))
-    jobs = Jobs(missing, features)
+    pool.warm_up(len(groups) or len(missing))
+    jobs = Jobs(missing, features, {job.name: group for group in groups for job in group.jobs})
+    at_once = min(pool.size * max((len(group.jobs) for group in groups), default=1), len(missing))
     verb = "Evaluating" if isinstance(planned.settings, EvaluateSettings) else "Training"
-    context.reporter.say(f"{verb} {len(missing)} folds, {min(pool.size, len(missing))} at a time")
+    lockstep = f", in lockstep in groups of up to {max(len(group.jobs) for group in groups)}" if groups else ""
+    context.reporter.say(f"{verb} {len(missing)} folds, {at_once} at a time{lockstep}")
     context.reporter.expect(len(missing), sum(job.epochs for job in missing))
     errors: dict[str, str] = {}
     broken: BrokenFileError | None = None
-    with context.timed("train"), ThreadPoolTaskRunner[Any](max_workers=pool.size) as runner:
+    with context.timed("train"), ThreadPoolTaskRunner[Any](max_workers=at_once) as runner:
         try:
             futures: dict[PrefectFuture, str] = {
                 runner.submit(train_fold, parameters={"name": job.name, "jobs": jobs, "context": context}): job.name
@@ -212,3 +219,13 @@ def _train(
     if broken is not None:
         raise broken
     return errors
+
+
+def _groups(missing: list[FoldJob], planned: Plan, pool: TrainerPool) -> list[Group]:
+    """The folds that are trained in lockstep; none where each has an actor of its own."""
+    settings = planned.settings
+    if not settings.in_lockstep:
+        return []
+    most = most_in_lockstep(settings.folds_per_actor, settings.max_parallel)
+    slots = threading.Semaphore(pool.size)
+    return [Group(jobs, slots) for jobs in grouped(missing, most, pool.size, settings.folds_per_actor == AUTO)]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -16,7 +16,7 @@ from timnet import metrics, tables
 from timnet.config import FoldSettings
 from timnet.errors import BrokenFileError
 from timnet.published_weights import read_weights
-from timnet.splits import Columns
+from timnet.splits import Columns, Fold
 from timnet.store import Store
 from timnet.trained.base import WEIGHTS_FILE
 
@@ -57,17 +57,17 @@ class FoldMetrics:
         self._epoch = Gauge("timnet_epoch", "epoch that a fold has finished", tag_keys=tags)
         self._loss = Gauge("timnet_loss", "training loss of that epoch", tag_keys=tags)
         self._speed = Gauge("timnet_utterances_per_second", "utterances trained on per second", tag_keys=tags)
-        self._tags: dict[str, str] = {}
-        self._n_train = 0
 
-    def begin(self, corpus: str, settings: FoldSettings, n_train: int) -> None:
-        self._tags = {"corpus": corpus, "seed": str(settings.seed), "fold": str(settings.fold)}
-        self._n_train = n_train
+    def of(self, corpus: str, settings: FoldSettings, n_train: int) -> Callable[[Mapping[str, Any]], None]:
+        """What is to be called with each epoch's row of a fold's history."""
+        tags = {"corpus": corpus, "seed": str(settings.seed), "fold": str(settings.fold)}
 
-    def epoch(self, row: Mapping[str, Any]) -> None:
-        self._epoch.set(row["epoch"], self._tags)
-        self._loss.set(row["train_loss"], self._tags)
-        self._speed.set(self._n_train / max(row["seconds"], 1e-9), self._tags)
+        def note(row: Mapping[str, Any]) -> None:
+            self._epoch.set(row["epoch"], tags)
+            self._loss.set(row["train_loss"], tags)
+            self._speed.set(n_train / max(row["seconds"], 1e-9), tags)
+
+        return note
 
 
 @ray.remote(concurrency_groups={"progress": 1})  # type: ignore[call-overload] # not in Ray's stubs
@@ -105,7 +105,7 @@ class FoldTrainer:
         self,
         features: np.ndarray,
         columns: Columns,
-        rows: tuple[np.ndarray, np.ndarray, np.ndarray],
+        rows: Fold,
         settings: FoldSettings,
         store: Store,
         folder: str,
@@ -120,44 +120,62 @@ class FoldTrainer:
         trainer = self._trainer(settings.model.name)
         started = time.perf_counter()
         self._progress = {}
-        self._metrics.begin(columns.corpus, settings, len(rows[0]))
+        note = self._metrics.of(columns.corpus, settings, len(rows[0]))
+
+        def on_epoch(row: dict[str, Any]) -> None:
+            self._progress = progress_of(row)
+            note(row)
+
         data = FoldData(features, columns.classes, *rows)
         checkpoint = Checkpoint(store, folder)
         if weights is None:
-            result = trainer.train(data, settings, checkpoint=checkpoint, on_epoch=self._note)
+            result = trainer.train(data, settings, checkpoint=checkpoint, on_epoch=on_epoch)
         else:
             result = trainer.predict_with(data, settings, read_weights(weights, settings.model))
-        if store.is_done(folder):  # another run has finished the same fold meanwhile; its readers are left in peace
-            return store.read_json(f"{folder}/{METRICS_FILE}")
-        if result.history:
-            store.write_table(
-                f"{folder}/{HISTORY_FILE}", pa.Table.from_pylist(result.history, tables.HISTORY), tables.HISTORY
-            )
-        predictions = predictions_table(columns, settings.seed, settings.fold, rows[2], result)
-        store.write_table(f"{folder}/{PREDICTIONS_FILE}", predictions, tables.PREDICTIONS)
-        if result.others:
-            store.write_table(f"{folder}/{CHOICES_FILE}", choices_table(columns, rows[2], result), tables.CHOICES)
-        store.write_arrays(f"{folder}/{WEIGHTS_FILE}", result.weights)
-        test = rows[2]
-        scores = metrics.scores(columns.classes[test], result.probabilities.argmax(axis=1), len(columns.labels))
-        facts = {
-            "war": scores["war"],
-            "uar": scores["uar"],
-            "f1_macro": scores["f1_macro"],
-            "chosen_epoch": result.chosen_epoch,
-            "n_parameters": result.n_parameters,
-            **{f"n_{part}": len(r) for part, r in zip(("train", "validation", "test"), rows, strict=True)},
-            "seconds": {**result.seconds, "total": time.perf_counter() - started},
-        }
-        store.write_json(f"{folder}/{METRICS_FILE}", facts)
-        marked = {"seed": settings.seed, "fold": settings.fold, "n_test": len(test)}
-        store.mark_done(folder, marked, apart=(CHECKPOINT_FILE,))
-        checkpoint.remove()
-        return facts
+        return commit(result, columns, rows, settings, store, folder, started)
 
-    def _note(self, row: dict[str, Any]) -> None:
-        self._progress = {"epoch": row["epoch"], "loss": row["train_loss"]}
-        self._metrics.epoch(row)
+
+def progress_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"epoch": row["epoch"], "loss": row["train_loss"]}
+
+
+def commit(
+    result: Any,
+    columns: Columns,
+    rows: Fold,
+    settings: FoldSettings,
+    store: Store,
+    folder: str,
+    started: float,
+) -> dict[str, Any]:
+    """Write what a fold leaves into the folder, the marker last, and drop its checkpoint; returns the fold's metrics."""
+    if store.is_done(folder):  # another run has finished the same fold meanwhile; its readers are left in peace
+        return store.read_json(f"{folder}/{METRICS_FILE}")
+    if result.history:
+        store.write_table(
+            f"{folder}/{HISTORY_FILE}", pa.Table.from_pylist(result.history, tables.HISTORY), tables.HISTORY
+        )
+    predictions = predictions_table(columns, settings.seed, settings.fold, rows[2], result)
+    store.write_table(f"{folder}/{PREDICTIONS_FILE}", predictions, tables.PREDICTIONS)
+    if result.others:
+        store.write_table(f"{folder}/{CHOICES_FILE}", choices_table(columns, rows[2], result), tables.CHOICES)
+    store.write_arrays(f"{folder}/{WEIGHTS_FILE}", result.weights)
+    test = rows[2]
+    scores = metrics.scores(columns.classes[test], result.probabilities.argmax(axis=1), len(columns.labels))
+    facts = {
+        "war": scores["war"],
+        "uar": scores["uar"],
+        "f1_macro": scores["f1_macro"],
+        "chosen_epoch": result.chosen_epoch,
+        "n_parameters": result.n_parameters,
+        **{f"n_{part}": len(r) for part, r in zip(("train", "validation", "test"), rows, strict=True)},
+        "seconds": {**result.seconds, "total": time.perf_counter() - started},
+    }
+    store.write_json(f"{folder}/{METRICS_FILE}", facts)
+    marked = {"seed": settings.seed, "fold": settings.fold, "n_test": len(test)}
+    store.mark_done(folder, marked, apart=(CHECKPOINT_FILE,))
+    Checkpoint(store, folder).remove()
+    return facts
 
 
 def predictions_table(columns: Columns, seed: int, fold: int, test: np.ndarray, result: Any) -> pa.Table:
@@ -200,8 +218,9 @@ class TrainerPool:
     A lease that ends in an error kills its actor, since nobody knows what state it is in; the next lease makes a new one.
     """
 
-    def __init__(self, run_id: str, size: int, threads: int, gpus: float):
+    def __init__(self, run_id: str, size: int, threads: int, gpus: float, kind: Any = FoldTrainer):
         self.size = size
+        self._kind = kind
         self._run_id = run_id
         self._made = 0
         self._gpus = gpus
@@ -218,16 +237,28 @@ class TrainerPool:
 
     @contextmanager
     def lease(self) -> Iterator[Any]:
-        try:
-            actor = self._idle.get_nowait()
-        except Empty:
-            actor = self._new()
+        actor = self.take()
         try:
             yield actor
         except BaseException:
-            self._kill(actor)
+            self.kill(actor)
             raise
+        self.give_back(actor)
+
+    def take(self) -> Any:
+        """An actor that is to be given back or killed."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self._new()
+
+    def give_back(self, actor: Any) -> None:
         self._idle.put(actor)
+
+    def kill(self, actor: Any) -> None:
+        with self._lock:
+            self._alive.discard(actor)
+        ray.kill(actor)
 
     def close(self) -> None:
         """Kill every actor; nothing is leased afterwards."""
@@ -248,11 +279,6 @@ class TrainerPool:
                 "num_cpus": self._threads,
                 "num_gpus": self._gpus,
             }
-            actor = FoldTrainer.options(**options).remote(self._threads)  # type: ignore[attr-defined]
+            actor = self._kind.options(**options).remote(self._threads)
             self._alive.add(actor)
         return actor
-
-    def _kill(self, actor: Any) -> None:
-        with self._lock:
-            self._alive.discard(actor)
-        ray.kill(actor)

@@ -15,6 +15,7 @@ import ray
 
 import tasks
 import timnet
+from timnet.config import AUTO, AUTO_FOLDS_PER_ACTOR
 from timnet.errors import ConfigError, TimnetError
 
 LOCAL = "local"
@@ -110,6 +111,12 @@ def _nobody_answers(address: str | None, error: Exception) -> TimnetError:
 def usable_cpus() -> int:
     """CPUs that this process may run on, which in a container is fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_in_lockstep(folds_per_actor: int | str, max_parallel: int | None) -> int:
+    """How many folds an actor may train in lockstep: as many as asked for, and no more than may be at work at all."""
+    asked = AUTO_FOLDS_PER_ACTOR if folds_per_actor == AUTO else int(folds_per_actor)
+    return min(asked, max_parallel or asked)
 
 
 def slots(threads_per_fold: int, gpus_per_fold: float, max_parallel: int | None) -> int:

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from tasks import cluster
-from tasks.actors import TrainerPool
+from tasks.actors import FoldTrainer, TrainerPool
+from tasks.lockstep import LockstepActor
 from tasks.progress import Reporter
 from timnet.config import Settings
 from timnet.store import Store
@@ -55,8 +56,13 @@ class RunContext:
         with self._lock:
             if self._pool is None:
                 settings = self.settings
-                size = cluster.slots(settings.threads_per_fold, settings.gpus_per_fold, settings.max_parallel)
-                self._pool = TrainerPool(self.run_id, size, settings.threads_per_fold, settings.gpus_per_fold)
+                most: int | None = settings.max_parallel
+                kind: Any = FoldTrainer
+                if settings.in_lockstep:
+                    most = most and most // cluster.most_in_lockstep(settings.folds_per_actor, most)
+                    kind = LockstepActor
+                size = cluster.slots(settings.threads_per_fold, settings.gpus_per_fold, most)
+                self._pool = TrainerPool(self.run_id, size, settings.threads_per_fold, settings.gpus_per_fold, kind)
             return self._pool
 
     def dismiss(self) -> None:

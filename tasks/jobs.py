@@ -2,8 +2,9 @@
 
 import hashlib
 import importlib.metadata
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -15,6 +16,9 @@ from timnet.features import n_frames
 from timnet.plan import CorpusPlan, Plan
 from timnet.published_weights import weights_sha256
 from timnet.splits import PARTS, Columns, Fold
+
+if TYPE_CHECKING:
+    from tasks.groups import Group
 
 # Another version of these may train to other numbers.
 NETWORK_LIBRARIES = ("tensorflow", "keras")
@@ -51,9 +55,12 @@ class Jobs:
     A task is given the name of its fold and this object, into which Prefect does not look.
     """
 
-    def __init__(self, jobs: list[FoldJob], features: dict[str, ray.ObjectRef]):
+    def __init__(
+        self, jobs: list[FoldJob], features: dict[str, ray.ObjectRef], groups: "Mapping[str, Group] | None" = None
+    ):
         self.by_name = {job.name: job for job in jobs}
         self.features = features
+        self.groups = groups or {}  # of the folds that are trained in lockstep
 
 
 def fold_jobs(corpus: CorpusPlan, scanned: Scanned, planned: Plan, seed: int, folds: list[Fold]) -> list[FoldJob]:
@@ -115,4 +122,5 @@ def _settings(corpus: CorpusPlan, scanned: Scanned, planned: Plan, seed: int, fo
         checkpoint_every_epochs=planned.settings.checkpoint_every_epochs,
         threads=planned.settings.threads_per_fold,
         on_gpu=planned.settings.gpus_per_fold > 0,
+        in_lockstep=planned.settings.in_lockstep,
     )

@@ -1,5 +1,7 @@
 """Prefect tasks that train or evaluate folds, each on a Ray actor."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -7,11 +9,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.context import RunContext
-from tasks.jobs import Jobs
-from tasks.waiting import wait
+from tasks.jobs import FoldJob, Jobs
+from tasks.waiting import LOST, wait
 
 RETRIES = 2
-LOST = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError)
 
 
 def _worker_was_lost(task: Any, run: Any, state: Any) -> bool:
@@ -39,13 +40,10 @@ def train_fold(name: str, jobs: Jobs, context: RunContext) -> dict[str, Any]:
     job = jobs.by_name[name]
     if context.store.is_done(job.folder):  # another run has finished it meanwhile
         return context.store.read_json(f"{job.folder}/metrics.json")
-    with context.trainers().lease() as actor:
-        ref = actor.run.options(name=name).remote(
-            jobs.features[job.corpus], job.columns, job.rows, job.settings, context.store, job.folder, job.weights
-        )
+    with _at_work(job, jobs, context) as (ref, progress):
 
         def look() -> None:
-            state, _ = ray.wait([actor.progress.remote()], timeout=1)
+            state, _ = ray.wait([progress()], timeout=1)
             if state:
                 context.reporter.epoch(name, ray.get(state[0]))
 
@@ -56,3 +54,19 @@ def train_fold(name: str, jobs: Jobs, context: RunContext) -> dict[str, Any]:
             raise
     context.reporter.finished(name, job.epochs, f"WAR {100 * scores['war']:.2f} %  UAR {100 * scores['uar']:.2f} %")
     return scores
+
+
+@contextmanager
+def _at_work(
+    job: FoldJob, jobs: Jobs, context: RunContext
+) -> Iterator[tuple[ray.ObjectRef, Callable[[], ray.ObjectRef]]]:
+    """The fold in work, on an actor of its own or in its group: its metrics to come, and how far it is."""
+    features = jobs.features[job.corpus]
+    if (group := jobs.groups.get(job.name)) is not None:
+        with group.joined(job, features, context) as seat:
+            yield seat.outcome, seat.progress
+        return
+    with context.trainers().lease() as actor:
+        run = actor.run.options(name=job.name).remote
+        ref = run(features, job.columns, job.rows, job.settings, context.store, job.folder, job.weights)
+        yield ref, actor.progress.remote

@@ -10,6 +10,8 @@ from timnet.errors import TimnetError
 
 SECONDS_BETWEEN_LOOKS = 0.5
 
+LOST = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError)  # what machines do
+
 
 class StoppedError(Exception):
     """The run is being stopped; raised inside the tasks that were waiting."""

@@ -5,12 +5,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from timnet.config import Recipe, Selection
+from timnet.recipes import Recipe, Selection
 
 
 class Network(Protocol):
-    smoothing: float
-
+    @property
+    def smoothing(self) -> float: ...
     def predict(self, features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
     def weights(self) -> dict[str, np.ndarray]: ...
     def load(self, weights: dict[str, np.ndarray]) -> None: ...
@@ -50,6 +50,11 @@ class Chooser:
             self._best[selection] = _Best()
         if selection == "test" and len(data.validation):
             self._best["validation"] = _Best()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the data that `look` has predicted."""
+        return tuple(self._best)
 
     def look(self, epoch: int, network: Network) -> dict[str, float | None]:
         """Evaluate what selection and curves need after an epoch; returns columns of the history."""

@@ -2,106 +2,23 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+from timnet.recipes import RECIPES, FoldSettings, ModelSettings, Recipe, Selection  # noqa: F401 # settings, too
 
 SAMPLE_RATE_HZ = 22_050  # librosa's default, which the published features were made with
 N_COEFFICIENTS = 39
 N_FOLDS = 10
 MAX_RUN_ID = 80  # letters
-PUBLISHED_EPOCHS = 500  # the last epoch of the corrected results
 
-Selection = Literal["last", "validation", "test", "given"]  # which epoch's weights predict the test part
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained."""
-
-    name: str
-    description: str
-    epochs: int
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
-    beta_1: float = 0.93
-    beta_2: float = 0.98
-    epsilon: float = 1e-8
-    label_smoothing: float = 0.1
-    dropout: float = 0.1
-    standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
-    patience_epochs: int | None = None  # stop early; only where validation data choose the epoch
-
-    def having(self, epochs: int | None, patience_epochs: int | None) -> "Recipe":
-        """The recipe with what was given in place of its own."""
-        given: dict[str, Any] = {"epochs": epochs, "patience_epochs": patience_epochs}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
-
-
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe(
-            name="published",
-            description="as published: raw features, constant learning rate 1e-3, 500 epochs",
-            epochs=PUBLISHED_EPOCHS,
-        ),
-        Recipe(
-            name="fast",
-            description="features standardised on the training part, cosine schedule from 4e-3, 80 epochs",
-            epochs=80,
-            learning_rate=4e-3,
-            schedule="cosine",
-            standardise=True,
-        ),
-        Recipe(
-            name="demo",
-            description="the recipe fast in 25 epochs and small batches, for the small synthetic corpus",
-            epochs=25,
-            batch_size=16,
-            learning_rate=4e-3,
-            schedule="cosine",
-            standardise=True,
-        ),
-    )
-}
-
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """Everything that decides a network's shape. Input is (n_frames, n_coefficients) float32."""
-
-    name: str
-    n_frames: int
-    n_coefficients: int
-    n_classes: int
-    n_tabs: int = 8  # dilations 1, 2, 4 … 2^(n_tabs-1)
-    filters: int = 39
-    kernel_size: int = 2
-    dropout: float = 0.1
-
-
-@dataclass(frozen=True)
-class FoldSettings:
-    """How one fold is trained."""
-
-    model: ModelSettings
-    recipe: Recipe
-    selection: Selection
-    seed: int
-    fold: int  # counted from 1
-    checkpoint_every_epochs: int = 10
-    threads: int = 1  # sums of floats come out otherwise with more
-    on_gpu: bool = False  # and on a GPU
-
-    def that_train(self) -> dict[str, Any]:
-        """The part that changes a result, as JSON: what a recipe is called and how often it is saved does not."""
-        settings = asdict(self)
-        del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
-        return settings
-
+AUTO = "auto"
+MAX_FOLDS_PER_ACTOR = 60
+# Folds that share a GPU unless more are asked for. One of EMO-DB's size needs about 0.4 GB while a step is worked out, one
+# of IEMOCAP's 1.5 GB; ten are a cross-validation.
+AUTO_FOLDS_PER_ACTOR = 10
 
 TRAINING_VERSION = 2  # raise when the same settings would train to other numbers
 
@@ -111,6 +28,14 @@ def _listed(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return (value,) if isinstance(value, (int, float)) else value  # `seeds: 46` in a file
+
+
+def _number_or_auto(value: Any) -> Any:
+    """One complaint that names all that is allowed, where pydantic has one for each kind of value."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if number != AUTO and not (isinstance(number, int) and 1 <= number <= MAX_FOLDS_PER_ACTOR):
+        raise ValueError(f"a whole number from 1 to {MAX_FOLDS_PER_ACTOR}, or {AUTO}")
+    return number
 
 
 def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
@@ -211,6 +136,15 @@ class TrainSettings(CommonSettings):
         description="stop a fold when its validation data have seen nothing better for so many epochs [default: never]",
     )
     checkpoint_every_epochs: int = Field(10, ge=1, description="epochs between two checkpoints of a fold")
+    folds_per_actor: Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)] = Field(
+        1,
+        description="folds and seeds of a corpus that are trained in lockstep, as one program with the threads and the GPU "
+        f"share of one fold; auto: 1 without a GPU, else all that come to one share, at most {AUTO_FOLDS_PER_ACTOR}",
+    )
+
+    @property
+    def in_lockstep(self) -> bool:
+        return self.folds_per_actor != 1 and (self.folds_per_actor != AUTO or self.gpus_per_fold > 0)
 
 
 class RunSettings(FoldOptions, TrainSettings):
@@ -248,6 +182,8 @@ class EvaluateSettings(FoldOptions, CommonSettings):
     kind: ClassVar[str] = "evaluate"
     epochs: ClassVar[None] = None
     patience: ClassVar[None] = None
+    folds_per_actor: ClassVar[int] = 1
+    in_lockstep: ClassVar[bool] = False
     model: ClassVar[str] = "timnet"
     recipe: ClassVar[str] = "published"
     checkpoint_every_epochs: ClassVar[int] = 1
@@ -287,6 +223,7 @@ WITHOUT_EFFECT = frozenset(
         "max_parallel",
         "gpus_per_fold",
         "checkpoint_every_epochs",
+        "folds_per_actor",  # whether it is 1 counts, see FoldSettings.that_train
         "ray_address",
         "track",
         "weights",  # where they lie; what they are is part of each fold's own key

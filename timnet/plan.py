@@ -71,6 +71,12 @@ def plan(settings: Settings) -> Plan:
             f"choose nothing. Leave it out, or use a --protocol with which they do: {', '.join(honest)}."
         )
     profile = _named("--features", settings.features, FEATURES)
+    if settings.in_lockstep and models.get(settings.model).lockstep is None:
+        raise ConfigError(
+            f"--folds-per-actor {settings.folds_per_actor} trains networks in lockstep, and {settings.model} is none that "
+            f"can be: allowed are {', '.join(name for name in models.names() if models.get(name).lockstep)}. Use "
+            "--folds-per-actor 1."
+        )
     models.get(settings.model)
     recipe = None if settings.recipe is None else _named("--recipe", settings.recipe, RECIPES)
     store = Store(settings.store)
@@ -120,6 +126,8 @@ def _claim(settings: Settings, planned: list[CorpusPlan]) -> dict[str, Any]:
     """The settings that can change a result; of files that they name, what is in them counts, not where they lie."""
     claim: dict[str, Any] = {"kind": settings.kind, **settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))}
     claim["on_gpu"] = settings.gpus_per_fold > 0  # how large the share is changes nothing
+    if settings.in_lockstep:  # how many folds are changes nothing
+        claim["in_lockstep"] = True
     if settings.split_table is not None:
         claim["split_table"] = identity(fold_tables.read_user_table(settings.split_table).to_pylist())
     if isinstance(settings, EvaluateSettings):
@@ -148,6 +156,8 @@ def checked_ablation(settings: AblationSettings) -> list[RunSettings]:
     if twice:
         raise ConfigError(f"--models names {', '.join(twice)} twice; each model once.")
     claim = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT) | {"models"})
+    if settings.in_lockstep:
+        claim["in_lockstep"] = True
     run_id = settings.run_id or f"ablation-{identity(claim)[:10]}"
     longest = max(map(len, settings.models))
     if len(run_id) + 1 + longest > MAX_RUN_ID:

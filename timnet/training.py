@@ -9,15 +9,18 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from timnet import models
+from timnet import choosing, models
 from timnet.choosing import Chooser
-from timnet.config import FoldSettings, ModelSettings, Recipe
 from timnet.errors import TimnetError
 from timnet.models.base import get_weights, set_weights
+from timnet.recipes import FoldSettings, ModelSettings, Recipe
+
+if TYPE_CHECKING:
+    import keras
 
 PREDICT_BATCH = 64
 
@@ -32,6 +35,15 @@ _ORDER_STREAM, _WEIGHTS_STREAM, _DROPOUT_STREAM = 0, 1, 2
 class Checkpoint(Protocol):
     def load(self) -> dict[str, np.ndarray] | None: ...
     def save(self, arrays: dict[str, np.ndarray]) -> None: ...
+
+
+class Kept(choosing.Network, Protocol):
+    """A network in training, as results and checkpoints need it."""
+
+    @property
+    def n_parameters(self) -> int: ...
+    def arrays(self) -> dict[str, np.ndarray]: ...
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -60,28 +72,20 @@ class FoldResult:
     others: dict[str, tuple[int, np.ndarray]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What one step trains on, and with."""
+
+    rows: np.ndarray
+    rate: float
+    seed: np.ndarray  # of the dropout, int32 (2,)
+
+
 class Trainer:
     """Trains fold after fold in one process: TensorFlow starts once, and a network of a shape is compiled once."""
 
     def __init__(self, threads: int = 1, compile_from: float = COMPILE_FROM):
-        import keras
-        import tensorflow as tf
-
-        if keras.backend.backend() != "tensorflow":
-            raise TimnetError(
-                f"Training runs on Keras' TensorFlow backend, and this process has {keras.backend.backend()}. "
-                "Set KERAS_BACKEND=tensorflow."
-            )
-        if tf.config.threading.get_intra_op_parallelism_threads() != threads:
-            try:
-                tf.config.threading.set_intra_op_parallelism_threads(threads)
-                tf.config.threading.set_inter_op_parallelism_threads(1)
-            except RuntimeError as error:
-                raise TimnetError(
-                    f"TensorFlow runs in this process already and cannot be given {threads} threads any more. "
-                    "Make the first Trainer of a process before anything else uses TensorFlow."
-                ) from error
-        tf.config.experimental.enable_op_determinism()
+        start_tensorflow(threads)
         self._networks: dict[Any, _Network] = {}
         self._compile_from = compile_from
 
@@ -104,11 +108,11 @@ class Trainer:
         recipe = settings.recipe
         work = recipe.epochs * len(data.train) * settings.model.n_frames * settings.model.n_tabs
         network = self._network(settings.model, recipe, compiled=work >= self._compile_from)
-        mean, sd = _standardisation(data) if recipe.standardise else (None, None)
+        mean, sd = standardisation(data) if recipe.standardise else (None, None)
         network.start(settings.seed, settings.fold, mean, sd)
         chooser = Chooser(settings.selection, data)
         saved = checkpoint.load() if checkpoint else None
-        history = [] if saved is None else _restore(saved, network, chooser)
+        history = [] if saved is None else go_on(saved, network, chooser)
         while len(history) < recipe.epochs and not chooser.is_patient_no_more(len(history), recipe):
             row = _epoch(len(history) + 1, data, settings, network)
             row |= chooser.look(row["epoch"], network)
@@ -117,21 +121,8 @@ class Trainer:
             if on_epoch:
                 on_epoch(row)
             if checkpoint and len(history) % settings.checkpoint_every_epochs == 0 and len(history) < recipe.epochs:
-                checkpoint.save(_snapshot(network, chooser, history))
-        trained = time.perf_counter()
-        others = chooser.others(len(history), network)
-        chosen = chooser.use_best(network) or len(history)
-        probabilities, embeddings = network.predict(data.features, data.test)
-        return FoldResult(
-            history=history,
-            probabilities=probabilities,
-            embeddings=embeddings,
-            weights=network.weights(),
-            chosen_epoch=chosen,
-            n_parameters=network.n_parameters,
-            seconds={"train": trained - started, "predict": time.perf_counter() - trained},
-            others=others,
-        )
+                checkpoint.save(snapshot(network, chooser, history))
+        return result_of(network, chooser, data, history, started)
 
     def predict_with(self, data: FoldData, settings: FoldSettings, weights: Mapping[str, np.ndarray]) -> FoldResult:
         """Predict data.test with given weights; raises WeightsError where they do not fit the model."""
@@ -149,6 +140,29 @@ class Trainer:
         return self._networks[key]
 
 
+def start_tensorflow(threads: int) -> None:
+    """Give TensorFlow its threads and the same sums every time; raises TimnetError where it is too late or not the backend."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise TimnetError(
+            f"Training runs on Keras' TensorFlow backend, and this process has {keras.backend.backend()}. "
+            "Set KERAS_BACKEND=tensorflow."
+        )
+    import tensorflow as tf
+
+    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError as error:
+            raise TimnetError(
+                f"TensorFlow runs in this process already and cannot be given {threads} threads any more. "
+                "Make the first Trainer of a process before anything else uses TensorFlow."
+            ) from error
+    tf.config.experimental.enable_op_determinism()
+
+
 class _Network:
     """A compiled model with its optimizer, and the standardisation in front of it."""
 
@@ -157,8 +171,7 @@ class _Network:
         import tensorflow as tf
 
         self._settings = model
-        self._build = models.get(model.name).build
-        self.model = self._build(model)
+        self.model = models.get(model.name).build(model)
         self.n_parameters = sum(math.prod(v.shape) for v in self.model.weights)
         self.mean: np.ndarray | None = None
         self.sd: np.ndarray | None = None
@@ -202,10 +215,7 @@ class _Network:
 
     def start(self, seed: int, fold: int, mean: np.ndarray | None, sd: np.ndarray | None) -> None:
         """Back to the beginning of a fold: initial weights of its seed, no momentum."""
-        import keras
-
-        keras.utils.set_random_seed(int(np.random.SeedSequence([seed, fold, _WEIGHTS_STREAM]).generate_state(1)[0]))
-        fresh = self._build(self._settings)
+        fresh = initial_network(self._settings, seed, fold)
         for variable, value in zip(self.model.variables, fresh.variables, strict=True):
             variable.assign(value)
         for variable, value in zip(self.optimizer.variables, self._initial_optimizer, strict=True):
@@ -219,13 +229,12 @@ class _Network:
             x /= self.sd
         return x
 
-    def train_on(
-        self, features: np.ndarray, classes: np.ndarray, rows: np.ndarray, rate: float, seed: np.ndarray
-    ) -> tuple[float, int]:
+    def train_on(self, features: np.ndarray, classes: np.ndarray, batch: Batch) -> tuple[float, int]:
         """One step; returns the sum of the losses and the number of right answers."""
-        self.optimizer.learning_rate.assign(rate)
-        total, predicted = self._step(self.batch(features, rows), self._eye[classes[rows]], seed)
-        return float(total), int((predicted.numpy() == classes[rows]).sum())
+        self.optimizer.learning_rate.assign(batch.rate)
+        truth = classes[batch.rows]
+        total, predicted = self._step(self.batch(features, batch.rows), self._eye[truth], batch.seed)
+        return float(total), int((predicted.numpy() == truth).sum())
 
     def predict(self, features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         logits: list[np.ndarray] = []
@@ -238,12 +247,28 @@ class _Network:
         return softmax(np.concatenate(logits)), np.concatenate(embeddings)
 
     def weights(self) -> dict[str, np.ndarray]:
-        standardisation = {} if self.mean is None or self.sd is None else {INPUT_MEAN: self.mean, INPUT_SD: self.sd}
-        return {**get_weights(self.model), **standardisation}
+        standardised_by = {} if self.mean is None or self.sd is None else {INPUT_MEAN: self.mean, INPUT_SD: self.sd}
+        return {**get_weights(self.model), **standardised_by}
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
         set_weights(self.model, {k: v for k, v in weights.items() if k not in (INPUT_MEAN, INPUT_SD)})
         self.mean, self.sd = weights.get(INPUT_MEAN), weights.get(INPUT_SD)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a checkpoint keeps of a network and its optimizer."""
+        return {
+            f"{kind}/{i}": variable.numpy()
+            for kind, variables in self._variables().items()
+            for i, variable in enumerate(variables)
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        for kind, variables in self._variables().items():
+            for i, variable in enumerate(variables):
+                variable.assign(arrays[f"{kind}/{i}"])
+
+    def _variables(self) -> dict[str, list["keras.Variable"]]:
+        return {"model": self.model.variables, "optimizer": self.optimizer.variables}
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -251,31 +276,55 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return (shifted / shifted.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def initial_network(model: ModelSettings, seed: int, fold: int) -> "keras.Model":
+    """A network as the training of a fold begins with it."""
+    import keras
+
+    keras.utils.set_random_seed(int(np.random.SeedSequence([seed, fold, _WEIGHTS_STREAM]).generate_state(1)[0]))
+    return models.get(model.name).build(model)
+
+
 def _epoch(epoch: int, data: FoldData, settings: FoldSettings, network: _Network) -> dict[str, Any]:
     started = time.perf_counter()
+    loss, right = 0.0, 0
+    for batch in batches(epoch, data, settings):
+        batch_loss, batch_right = network.train_on(data.features, data.classes, batch)
+        loss, right = loss + batch_loss, right + batch_right
+    return epoch_row(epoch, loss, right, batch.rate, len(data.train), settings) | {"seconds": started}
+
+
+def batches(epoch: int, data: FoldData, settings: FoldSettings) -> list[Batch]:
+    """The steps of an epoch, counted from 1."""
     recipe = settings.recipe
     order = np.random.default_rng(np.random.SeedSequence([settings.seed, settings.fold, epoch, _ORDER_STREAM]))
     rows = order.permutation(data.train)
     n_steps = math.ceil(len(rows) / recipe.batch_size)
     dropout = np.random.SeedSequence([settings.seed, settings.fold, epoch, _DROPOUT_STREAM])
     seeds = dropout.generate_state(2 * n_steps).view(np.int32).reshape(n_steps, 2)
-    loss, right = 0.0, 0
-    for i in range(n_steps):
-        rate = learning_rate(recipe, (epoch - 1) * n_steps + i, recipe.epochs * n_steps)
-        batch = rows[i * recipe.batch_size : (i + 1) * recipe.batch_size]
-        batch_loss, batch_right = network.train_on(data.features, data.classes, batch, rate, seeds[i])
-        loss, right = loss + batch_loss, right + batch_right
+    return [
+        Batch(
+            rows[i * recipe.batch_size : (i + 1) * recipe.batch_size],
+            learning_rate(recipe, (epoch - 1) * n_steps + i, recipe.epochs * n_steps),
+            seeds[i],
+        )
+        for i in range(n_steps)
+    ]
+
+
+def epoch_row(
+    epoch: int, loss: float, right: int, last_rate: float, n_train: int, settings: FoldSettings
+) -> dict[str, Any]:
+    """The first columns of the history, of sums over an epoch; raises TimnetError where the loss is no number."""
     if not math.isfinite(loss):
         raise TimnetError(
             f"The loss of seed {settings.seed} fold {settings.fold} is {loss} in epoch {epoch}: training diverged. "
-            f"The learning rate was {rate:g}; use another --recipe, and check the features."
+            f"The learning rate was {last_rate:g}; use another --recipe, and check the features."
         )
     return {
         "epoch": epoch,
-        "learning_rate": rate,
-        "train_loss": loss / len(rows),
-        "train_accuracy": right / len(rows),
-        "seconds": started,
+        "learning_rate": last_rate,
+        "train_loss": loss / n_train,
+        "train_accuracy": right / n_train,
     }
 
 
@@ -286,7 +335,7 @@ def learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 
-def _standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
+def standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sd of every coefficient over the frames of the training part, each (n_coefficients,) float32."""
     n_frames, n_coefficients = data.features.shape[1:]
     total, squares = np.zeros(n_coefficients), np.zeros(n_coefficients)
@@ -300,23 +349,40 @@ def _standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.where(sd > 1e-6, sd, 1).astype(np.float32)
 
 
-def _snapshot(network: _Network, chooser: Chooser, history: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+def result_of(
+    network: Kept, chooser: Chooser, data: FoldData, history: list[dict[str, Any]], started: float
+) -> FoldResult:
+    """What a fold leaves after its last epoch; the network then has the weights of the chosen one."""
+    trained = time.perf_counter()
+    others = chooser.others(len(history), network)
+    chosen = chooser.use_best(network) or len(history)
+    probabilities, embeddings = network.predict(data.features, data.test)
+    return FoldResult(
+        history=history,
+        probabilities=probabilities,
+        embeddings=embeddings,
+        weights=network.weights(),
+        chosen_epoch=chosen,
+        n_parameters=network.n_parameters,
+        seconds={"train": trained - started, "predict": time.perf_counter() - trained},
+        others=others,
+    )
+
+
+def snapshot(network: Kept, chooser: Chooser, history: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """What a checkpoint keeps of a fold."""
     best, weights = chooser.state()
     state = {"version": CHECKPOINT_VERSION, "history": history, "best": best}
     arrays = {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
-    arrays |= {f"model/{i}": v.numpy() for i, v in enumerate(network.model.variables)}
-    arrays |= {f"optimizer/{i}": v.numpy() for i, v in enumerate(network.optimizer.variables)}
-    return arrays | {f"best/{name}": value for name, value in weights.items()}
+    return arrays | network.arrays() | {f"best/{name}": value for name, value in weights.items()}
 
 
-def _restore(arrays: dict[str, np.ndarray], network: _Network, chooser: Chooser) -> list[dict[str, Any]]:
+def go_on(arrays: dict[str, np.ndarray], network: Kept, chooser: Chooser) -> list[dict[str, Any]]:
     """The history up to the checkpoint; empty where it is of another version, and the fold then starts anew."""
     state = json.loads(arrays["state"].tobytes())
     if state.get("version") != CHECKPOINT_VERSION:
         return []
-    for kind, variables in (("model", network.model.variables), ("optimizer", network.optimizer.variables)):
-        for i, variable in enumerate(variables):
-            variable.assign(arrays[f"{kind}/{i}"])
+    network.restore(arrays)
     best = {name.removeprefix("best/"): value for name, value in arrays.items() if name.startswith("best/")}
     chooser.restore(state["best"], best)
     return state["history"]

@@ -112,6 +112,9 @@ def test_the_environment_lies_between_file_and_options(tmp_path, monkeypatch):
     ("arguments", "text"),
     [
         (["--folds", "1"], "--folds 1: input should be greater than or equal to 2"),
+        (["--folds-per-actor", "two"], "--folds-per-actor two: a whole number from 1 to 60, or auto"),
+        (["--folds-per-actor", "0"], "--folds-per-actor 0: a whole number from 1 to 60, or auto"),
+        (["--folds-per-actor", "2.5"], "--folds-per-actor 2.5: a whole number from 1 to 60, or auto"),
         (["--folds", "many"], "--folds many: input should be a valid integer"),
         (["--seeds", "1,x"], "--seeds x: input should be a valid integer"),
         (["--seeds", "4,4"], "--seeds 4,4: each seed once"),

@@ -38,6 +38,7 @@ def test_the_same_settings_have_the_same_name(store):
         {"model": "svm"},
         {"threads_per_fold": 2},
         {"gpus_per_fold": 0.5},
+        {"folds_per_actor": 3},
         {"skip_bad": True},
     ],
 )
@@ -50,6 +51,15 @@ def test_settings_that_change_results_have_another_name_and_refuse_a_given_one(s
 
 def test_how_large_a_share_of_a_gpu_is_changes_no_result(store):
     assert named(store, ONE, gpus_per_fold=0.5) == named(store, ONE, gpus_per_fold=1)
+
+
+def test_how_many_folds_are_in_lockstep_changes_no_result(store):
+    """That they are does; and `auto` without a GPU is one fold an actor, as without the option."""
+    assert named(store, ONE, folds_per_actor=3) == named(store, ONE, folds_per_actor=10)
+    assert named(store, ONE, folds_per_actor="auto") == named(store, ONE)
+    on_gpu = {"gpus_per_fold": 1}
+    assert named(store, ONE, folds_per_actor="auto", **on_gpu) == named(store, ONE, folds_per_actor=3, **on_gpu)
+    assert named(store, ONE, folds_per_actor="auto", **on_gpu) != named(store, ONE, **on_gpu)
 
 
 def test_a_report_of_other_recordings_keeps_its_name(store):
@@ -144,6 +154,8 @@ def test_what_computes_a_fold_is_part_of_its_key():
     model = ModelSettings("timnet", 63, 39, 4)
     fold = FoldSettings(model, RECIPES["demo"], "last", seed=1, fold=1)
     assert replace(fold, threads=2).that_train() != fold.that_train() != replace(fold, on_gpu=True).that_train()
+    assert replace(fold, in_lockstep=True).that_train() != fold.that_train()
+    assert "in_lockstep" not in fold.that_train()  # what was trained before there was lockstep is still found
     assert replace(fold, checkpoint_every_epochs=3).that_train() == fold.that_train()
     assert replace(fold, recipe=replace(fold.recipe, name="other")).that_train() == fold.that_train()
 
@@ -166,3 +178,16 @@ def test_options_that_do_nothing_are_known():
     assert without_effect(RunSettings(model="svm", epochs=7, patience=3)) == ["--epochs", "--patience"]
     assert without_effect(RunSettings(model="svm")) == []
     assert without_effect(RunSettings(epochs=7)) == []
+
+
+@pytest.mark.parametrize("model", ["svm", "nothing"])
+def test_lockstep_is_for_networks(store, model):
+    with pytest.raises(ConfigError) as caught:
+        plan(RunSettings(store=store.uri, model=model, folds_per_actor=3))
+    if model == "svm":
+        assert str(caught.value) == (
+            "--folds-per-actor 3 trains networks in lockstep, and svm is none that can be: allowed are tcn, timnet, "
+            "timnet-forward, timnet-mean-fusion, timnet-single-scale. Use --folds-per-actor 1."
+        )
+    else:
+        assert "There is no model 'nothing'" in str(caught.value)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kept import Kept
 
 from timnet import models
 from timnet.config import FoldSettings, ModelSettings, Recipe
@@ -24,19 +25,6 @@ def data():
     features = random.normal(size=(60, 20, 4)) + classes[:, None, None] * [5, 0, 2, 1] + 30
     rows = random.permutation(60)
     return FoldData(features.astype(np.float32), classes, rows[:35], rows[35:47], rows[47:])
-
-
-class Kept:
-    """A checkpoint in memory; forgets nothing."""
-
-    def __init__(self, arrays=None):
-        self.saved = [] if arrays is None else [arrays]
-
-    def load(self):
-        return self.saved[-1] if self.saved else None
-
-    def save(self, arrays):
-        self.saved.append({name: np.array(value) for name, value in arrays.items()})
 
 
 def assert_same(left, right):

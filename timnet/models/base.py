@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timnet.config import ModelSettings
 from timnet.errors import ConfigError, WeightsError
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras
 
+    from timnet.models import lockstep
     from timnet.models.compiled import Program
 
 EPOCH = "epoch"
@@ -35,6 +36,8 @@ class Model:
 
     `compiled` gives the network that was built as a faster program, where there is one; TensorFlow only.
 
+    `lockstep` gives the program of several such networks side by side, where there is one, and the type that it computes in.
+
     `fit` takes standardised statistics of utterances, float64 (n_utterances, n_statistics), their classes, int32
     (n_utterances,) with every class present, and C, the inverse strength of the regularisation. It returns the kernel
     (n_statistics, n_classes) and the bias (n_classes,) of the linear decision values, whose largest is recognised.
@@ -46,6 +49,7 @@ class Model:
     build: Callable[[ModelSettings], "keras.Model"] = _no_network
     fit: Callable[[np.ndarray, np.ndarray, float], tuple[np.ndarray, np.ndarray]] | None = None
     compiled: Callable[["keras.Model", ModelSettings], "Program"] | None = None
+    lockstep: Callable[[ModelSettings, str], "lockstep.Program"] | None = None
     chosen: str = EPOCH  # what the part of the data that may choose chooses; reports say it
 
     @property

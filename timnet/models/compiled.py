@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from timnet.config import ModelSettings
 from timnet.models.base import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, variables
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras

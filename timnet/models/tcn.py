@@ -7,11 +7,13 @@ TIM-Net multiplies it by their sigmoid, and a ReLU; then the last block's output
 The authors' own TCN may differ, so its published accuracy is no target. 53 632 parameters with 8 blocks and 7 classes.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from timnet.config import ModelSettings
+from timnet.models import lockstep
 from timnet.models.base import Model
 from timnet.models.timnet import classified, convolutions, inputs
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras
@@ -40,4 +42,7 @@ MODEL = Model(
     title="TCN",
     description="a plain residual temporal convolutional network of TIM-Net's depth, forward only (ablation)",
     build=build,
+    lockstep=partial(
+        lockstep.Program, fusion=lockstep.last_of, directions=("",), blocks="block", ended=lockstep.residual
+    ),
 )

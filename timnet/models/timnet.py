@@ -9,9 +9,10 @@ summed with one learned weight each and classified. 106 992 parameters with 8 bl
 from functools import partial
 from typing import TYPE_CHECKING
 
-from timnet.config import ModelSettings
+from timnet.models import lockstep
 from timnet.models.base import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM, Model, check
 from timnet.models.compiled import Program, learned_sum
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras
@@ -107,4 +108,5 @@ MODEL = Model(
     description="bidirectional dilated causal convolutions with learned multi-scale fusion (Ye et al., ICASSP 2023)",
     build=build,
     compiled=partial(Program, fusion=learned_sum, directions=("forward", "backward")),
+    lockstep=partial(lockstep.Program, fusion=lockstep.learned_sum),
 )

@@ -7,10 +7,11 @@ other direction: 53 640 with 8 blocks and 7 classes.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from timnet.config import ModelSettings
+from timnet.models import lockstep
 from timnet.models.base import Model
 from timnet.models.compiled import Program, learned_sum
 from timnet.models.timnet import classified, direction, fused, inputs
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras
@@ -30,4 +31,5 @@ MODEL = Model(
     description="TIM-Net without the backward direction (ablation)",
     build=build,
     compiled=partial(Program, fusion=learned_sum, directions=("forward",)),
+    lockstep=partial(lockstep.Program, fusion=lockstep.learned_sum, directions=("forward/",)),
 )

@@ -7,10 +7,11 @@ with 8 blocks and 7 classes, 8 fewer than TIM-Net: those of the fusion.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from timnet.config import ModelSettings
+from timnet.models import lockstep
 from timnet.models.base import Model
 from timnet.models.compiled import Program, plain_mean
 from timnet.models.timnet import classified, inputs, scales
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras
@@ -30,4 +31,5 @@ MODEL = Model(
     description="TIM-Net without dynamic fusion: the plain mean of the blocks' vectors (ablation)",
     build=build,
     compiled=partial(Program, fusion=plain_mean, directions=("forward", "backward")),
+    lockstep=partial(lockstep.Program, fusion=lockstep.plain_mean),
 )

@@ -7,10 +7,11 @@ directions are there. 106 984 parameters with 8 blocks and 7 classes, 8 fewer th
 from functools import partial
 from typing import TYPE_CHECKING
 
-from timnet.config import ModelSettings
+from timnet.models import lockstep
 from timnet.models.base import Model
 from timnet.models.compiled import Program, last_of
 from timnet.models.timnet import classified, inputs, scales
+from timnet.recipes import ModelSettings
 
 if TYPE_CHECKING:
     import keras
@@ -27,4 +28,5 @@ MODEL = Model(
     description="TIM-Net without multi-scale fusion: the last block's vector alone (ablation)",
     build=build,
     compiled=partial(Program, fusion=last_of, directions=("forward", "backward")),
+    lockstep=partial(lockstep.Program, fusion=lockstep.last_of),
 )
