@@ -49,3 +49,10 @@ def test_every_command_is_one(page, words):
 def test_there_are_commands_to_look_at():
     assert len(ALL) > 30
     assert {page.name for page, _ in ALL} >= {"README.md", "tutorial.md", "published.md"}
+
+
+def test_every_page_with_commands_is_followed():
+    """Pages whose commands are all other programs' are tested where OTHERS says."""
+    follows = (ROOT / "tests/integration/test_documentation.py").read_text()
+    pages = {page for page, words in ALL if words[0] not in OTHERS and words[0] != "make"}
+    assert [page.name for page in pages if f'"{page.relative_to(ROOT).as_posix()}"' not in follows] == []
