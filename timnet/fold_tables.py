@@ -86,4 +86,11 @@ def read_user_table(path: str) -> pa.Table:
     twice = [key for key, n in Counter(zip(numbers, ids, strict=True)).items() if n > 1]
     if twice:
         raise SplitError(f"{where}: utterance {twice[0][1]!r} is in fold {twice[0][0]} more than once.")
+    tested: dict[str, int] = {}
+    for fold, utterance, part in zip(numbers, ids, parts, strict=True):
+        if part == "test" and (before := tested.setdefault(utterance, fold)) != fold:
+            raise SplitError(
+                f"{where}: utterance {utterance!r} is tested in fold {before} and in fold {fold}, and pooled scores would "
+                "count it twice. Test each utterance in one fold at most; more trainings of the same folds are --seeds."
+            )
     return pa.table({"fold": pa.array(numbers, pa.int32()), "utterance_id": ids, "part": parts}, schema=tables.FOLDS)

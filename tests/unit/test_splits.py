@@ -183,6 +183,10 @@ def test_a_users_table_is_read_and_its_faults_are_named(tmp_path):
         ("utterance_id\na\n", "has no column part; received utterance_id"),
         ("utterance_id,part\na,dev\n", "row 2: part is 'dev'; allowed are train, validation, test"),
         ("utterance_id,part\na,train\na,test\n", "utterance 'a' is in fold 1 more than once"),
+        (
+            "utterance_id,part,fold\na,test,1\nb,train,1\na,test,2\nb,train,2\n",
+            "utterance 'a' is tested in fold 1 and in fold 2, and pooled scores would count it twice",
+        ),
         ("utterance_id,part,fold\na,train,x\n", "row 2: fold is a whole number, 1 for the first, received 'x'"),
         ("utterance_id,part,fold\na,train,3000000000\n", "1 for the first, received '3000000000'"),
         ("part,utterance_id\ntrain,a\ntest\n", "row 3: has no utterance_id"),
