@@ -160,6 +160,7 @@ def test_a_model_of_ones_own(repository):
     assert "DEMO (synthetic)" in follow("docs/own-model.md", repository)
 
 
+@pytest.mark.s3
 def test_what_was_measured_and_what_to_do_with_it(repository, released, s3):
     """The runs of README and two pages, then models and tables made of them, on the disk and on S3."""
     for emotion, hz in (("happy", 220.0), ("sad", 120.0)):
@@ -202,6 +203,7 @@ def test_corpora_of_ones_own(repository):
     assert "mine" in said
 
 
+@pytest.mark.s3
 def test_s3(repository, s3):
     (s3.folder / "timnet").mkdir(exist_ok=True)
     shutil.copytree(repository / "data", s3.folder / "timnet/recordings")
@@ -209,6 +211,7 @@ def test_s3(repository, s3):
     assert list(s3.folder.glob("timnet/results/runs/*/report/index.html"))
 
 
+@pytest.mark.s3
 def test_clusters_and_gpus(repository, s3, ray_with_gpus, monkeypatch):
     """HEAD is no client server here, which tests/integration/test_ray_client.py has, but the cluster itself."""
     monkeypatch.setenv("RAY_ADDRESS", ray_with_gpus)  # what auto finds
