@@ -1,16 +1,18 @@
 """Features in the store: read against extracted anew, and how Parquet encodes them best: `python -m tests.bench.stored`.
 
 Part of `make bench`. On EMO-DB, where TIMNET_DATA_ROOT or ../shared/corpora has it, else on the synthetic demo corpus. One
-process, one thread; rounds alternate.
+process, which `make bench` keeps to one thread; rounds alternate.
 """
 
 import io
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -91,9 +93,6 @@ def reading(
 @contextmanager
 def s3(folder: Path) -> Iterator[str]:
     """The URI of a bucket on a real S3 server on loopback, that of the tests."""
-    import os
-    from unittest import mock
-
     sys.path.append(str(INTEGRATION))
     from s3 import BUCKET, Server, forget_sessions, free_port
 
