@@ -237,7 +237,7 @@ def main(n: int = N_UTTERANCES, trainers: int | None = None) -> list[ratios.Tabl
         ]
     rows.append([f"a trainer of IEMOCAP's TIM-Net, {N_FRAMES} frames, batches of 64, at most", _mb(real.peak[0])])
     about = (
-        f"{n} recordings of {N_FRAMES} frames, as IEMOCAP has them, and {trainers} trainers at work at the same time. Memory "
+        f"{n} recordings of {N_FRAMES} frames, as IEMOCAP has them; trainers at work at the same time: {trainers}. Memory "
         "is what no file and no other process shares (RssAnon), but for the object store, which all processes share."
     )
     return [
