@@ -9,6 +9,7 @@ import ray
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import start
 from flows.command import located
 from tasks.actors import TrainerPool
 from tasks.cluster import most_in_lockstep
@@ -17,7 +18,7 @@ from tasks.facts import CorpusRun, Part, run_facts
 from tasks.features import Scanned, extract, join, scan, split
 from tasks.groups import Group, grouped
 from tasks.jobs import FoldJob, Jobs, fold_jobs
-from tasks.progress import Reporter
+from tasks.progress import Reporter, account
 from tasks.report import make_report
 from tasks.shards import load_features
 from tasks.tracking import Tracked, tracked
@@ -49,10 +50,10 @@ def run(settings: Settings) -> dict[str, Any]:
 
     Raises ConfigError, CorpusError or SplitError where nothing can be trained.
     """
-    settings = located(settings)
+    began, settings = start.began(), located(settings)
     planned = plan(settings)
     with Reporter() as reporter, RunContext(settings, planned.run_id, reporter) as context:
-        started = time.perf_counter()
+        context.note("start", time.perf_counter() - began)
         check_claim(planned, context.store)
         reporter.say(f"Run {planned.run_id}  ({planned.protocol.name}: {planned.protocol.description})")
         if idle := without_effect(settings):
@@ -68,7 +69,7 @@ def run(settings: Settings) -> dict[str, Any]:
                     raise
                 reporter.say(f"{folder} is made again, as a file in it is broken: {error}")
                 context.dismiss()  # or there may be no CPU left to extract with
-        reporter.say(f"All of it took {time.perf_counter() - started:.1f} s")
+        reporter.say(account(context.timings, time.perf_counter() - began))
         return summary
 
 

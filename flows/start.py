@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 COMPLETED, FAILED = 0, 1
 PATIENCE = 7  # waits of 2, 4, … 128 s for a Prefect server that is away; Prefect's own 5 give up after a minute
 
+_command: list[float] = []  # when the command began, until a run has taken it
+
+
+def began() -> float:
+    """When a run began, as time.perf_counter tells it: with its command, if it is the first that this starts; else now."""
+    return _command.pop() if _command else time.perf_counter()
+
 
 def command_line(
     program: str,
@@ -31,6 +39,7 @@ def command_line(
 
     Otherwise one line on what is wrong, and exit status 2.
     """
+    _command[:] = [time.perf_counter()]
     from timnet import corpora, models, splits
     from timnet.features import FEATURES
     from timnet.tracking import TRACKERS

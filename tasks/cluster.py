@@ -22,7 +22,7 @@ LOCAL = "local"
 SECONDS_BETWEEN_LOOKS = 0.01
 
 # Numeric libraries in workers keep to one thread unless told otherwise: folds run side by side.
-_WORKER_ENVIRONMENT = {
+WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -46,7 +46,7 @@ def cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    environment: dict[str, Any] = {"env_vars": _WORKER_ENVIRONMENT}
+    environment: dict[str, Any] = {"env_vars": WORKER_ENVIRONMENT}
     where: dict[str, Any] = {"address": address, "runtime_env": environment}
     if address in (None, LOCAL):
         where |= {"address": LOCAL, "num_cpus": usable_cpus(), "include_dashboard": False}

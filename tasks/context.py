@@ -77,4 +77,8 @@ class RunContext:
         """Note how long the block took, for the report."""
         started = time.perf_counter()
         yield
-        self.timings.append({"name": name, "seconds": round(time.perf_counter() - started, 3), "reused": reused})
+        self.note(name, time.perf_counter() - started, reused=reused)
+
+    def note(self, name: str, seconds: float, *, reused: bool = False) -> None:
+        """Note how long something took, under a name that begins with its stage: scan, extract, train …"""
+        self.timings.append({"name": name, "seconds": round(seconds, 3), "reused": reused})

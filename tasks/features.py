@@ -41,13 +41,17 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
     """Find and check every recording of a corpus; a corpus whose files have not changed is not read again."""
     store, corpus, source = context.store, planned.corpus, planned.source
     if corpus.synthetic:
-        demo.write(store)
+        with context.timed(f"make {name}"):
+            demo.write(store)
     listing = dict(source.listing)
     target = f"manifests/{corpus.name}/{identity(SCAN_VERSION, corpus.name, list(corpus.labels), source.root, listing)}"
     reused = store.is_done(target)
+    if not reused:
+        found = corpus.find(source)
+        if found.utterances:
+            context.connect()  # which is no part of the scan's time
     with context.timed(f"scan {name}", reused=reused):
         if not reused:
-            found = corpus.find(source)
             paths = [utterance.path for utterance in found.utterances]
             facts = _inspect(planned, paths, context) if paths else {}
             table, problems = manifest.build(corpus, found, facts)
@@ -83,7 +87,6 @@ def _keep(
 
 
 def _inspect(planned: CorpusPlan, paths: list[str], context: RunContext) -> dict:
-    context.connect()
     parts = [[paths[row] for row in rows] for rows in feature_shards.rows(len(paths))]
     refs = [
         shards.inspect_shard.options(name=f"inspect {planned.corpus.name} shard {i}").remote(planned.source, part)

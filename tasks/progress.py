@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -92,6 +93,16 @@ class Reporter:
         if not self.console.is_terminal and time.monotonic() - self._said > SECONDS_BETWEEN_LINES:
             self._said = time.monotonic()
             self.console.print(f"  {done} of {self._n_epochs} epochs{left}; {what}", markup=False, soft_wrap=True)
+
+
+def account(timings: Sequence[dict[str, Any]], total_s: float) -> str:
+    """What a run's time went into: its stages in the order that they began, those of several corpora together."""
+    stages: dict[str, float] = {}
+    for step in timings:
+        stage = step["name"].partition(" ")[0]
+        stages[stage] = stages.get(stage, 0.0) + step["seconds"]
+    stages["the rest"] = total_s - sum(stages.values())
+    return f"All of it took {total_s:.1f} s: " + ", ".join(f"{stage} {s:.1f} s" for stage, s in stages.items())
 
 
 def _duration(seconds: float) -> str:

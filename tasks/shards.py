@@ -65,7 +65,9 @@ def extract_shard(
     return seconds
 
 
-@ray.remote(num_cpus=0)  # waits for the store more than it works, and has to run beside trainers that hold every CPU
+# It waits for the store more than it works, and has to run beside trainers that hold every CPU. Its process ends with it:
+# it would keep the memory that the array was put together in as long as the run lasts.
+@ray.remote(num_cpus=0, max_calls=1)
 def load_features(store: Store, parts: Sequence[tuple[str, Sequence[str]]]) -> np.ndarray:
     """The features of (folder, utterance_ids) parts, one after the other and in the order asked for.
 

@@ -145,13 +145,14 @@ class Store:
             raise self._broken(path, f"is not JSON ({error})") from error
 
     def write_table(self, path: str, table: pa.Table, schema: pa.Schema) -> None:
-        """Write a Parquet file with zstd, floats split by byte, which measured smallest for MFCCs."""
+        """Write a Parquet file with zstd, floats split by byte: for MFCCs the best of those in docs/benchmarks.md."""
         sink = pa.BufferOutputStream()
         floats = [f.name for f in schema if pa.types.is_fixed_size_list(f.type)]
         pq.write_table(
             tables.check(table, schema, path),
             sink,
             compression="zstd",
+            compression_level=1,
             use_dictionary=[f.name for f in schema if pa.types.is_string(f.type)],
             use_byte_stream_split=[f"{name}.list.element" for name in floats],
             write_page_checksum=True,  # so that what a disk has changed is noticed where its size has not

@@ -1,8 +1,8 @@
-"""All benchmarks that are ratios, one after the other, into docs/benchmarks.md: `make bench`."""
+"""All benchmarks of the page docs/benchmarks.md, one after the other: `make bench`."""
 
 from pathlib import Path
 
-from tests.bench import extraction, ratios, training
+from tests.bench import extraction, memory, overhead, ratios, stored, training, workers
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 
@@ -14,7 +14,7 @@ median, and the smallest and largest round. References are what a user would wri
 
 
 def main() -> None:
-    found = [*extraction.main(), *training.main()]
+    found = [one for part in (extraction, workers, stored, training, overhead, memory) for one in part.main()]
     page = f"{INTRODUCTION.format(machine=ratios.machine())}\n{ratios.table(found)}\n"
     PAGE.write_text(page)
     print(page)

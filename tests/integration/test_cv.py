@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,13 @@ def test_a_run_leaves_a_report_with_the_promised_summary(finished):
     assert f"WAR {100 * corpus['pooled']['war']:.2f} %" in done.stdout + done.stderr
     for name in ("index.html", "metrics.parquet", "predictions.parquet", "results.xlsx"):
         assert (store / "runs/first/report" / name).stat().st_size > 0
+    (seconds,) = re.findall(
+        r"All of it took ([\d.]+) s: start ([\d.]+) s, scan ([\d.]+) s, extract ([\d.]+) s, train ([\d.]+) s, "
+        r"report ([\d.]+) s, the rest ([\d.]+) s",
+        done.stderr,
+    )
+    whole, *stages = map(float, seconds)
+    assert sum(stages) == pytest.approx(whole, abs=0.1 * len(stages))
 
 
 def test_the_scores_follow_from_the_stored_predictions(finished):

@@ -51,3 +51,11 @@ def test_before_anything_is_known_nothing_is_said_of_the_time(reporter, clock):
     clock(60)
     reporter.epoch("A", {"epoch": 1, "loss": 1.0})
     assert said(reporter)[-1] == "  1 of 100 epochs; A, loss 1.000"
+
+
+def test_a_run_accounts_for_all_of_its_time():
+    names = ("start", "start Ray", "scan A", "scan B", "extract A", "extract B", "train")
+    timings = [{"name": name, "seconds": float(n), "reused": False} for n, name in enumerate(names, start=1)]
+    assert progress.account(timings, 30.0) == (
+        "All of it took 30.0 s: start 3.0 s, scan 7.0 s, extract 11.0 s, train 7.0 s, the rest 2.0 s"
+    )
