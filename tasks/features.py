@@ -19,7 +19,7 @@ from timnet.plan import CorpusPlan
 from timnet.splits import Columns, Fold, Protocol
 from timnet.store import Store
 
-SCAN_VERSION = 2  # raise when a scan of the same files would find something else
+SCAN_VERSION = 3  # raise when a scan of the same files would find something else
 SPLIT_VERSION = 1  # raise when a protocol cuts differently
 
 

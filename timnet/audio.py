@@ -17,10 +17,16 @@ MIN_PEAK_DBFS = -80.0  # 3 steps of 16 bit; the quietest whispers in speech corp
 SILENCE_DBFS = -200.0  # what nothing but zeros counts as, and what is quieter than that
 MIN_SAMPLE_RATE_HZ = 4_000  # half the telephone's: below it and above the next, the header is broken
 MAX_SAMPLE_RATE_HZ = 768_000
+MAX_PEAK = 2.0**31  # 32-bit integers that were kept as floats; squares of much more are no numbers in float32
 
 UNKNOWN_SIZE = 2**32 - 1  # what is written as the size of a recording that was streamed
 
 READABLE = "WAV, FLAC, OGG, MP3, AIFF and AU"
+
+# Problems that leave nothing to work on; with the others there are samples, and they are warnings.
+HOPELESS = frozenset({"unreadable", "empty", "not-finite", "out-of-range"})
+
+SAMPLES_AT_ONCE = 2**18  # of which copies are made: a recording of hours is held once
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,11 @@ class AudioFacts:
 def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
     """Decode a recording: its samples, float32 (n_samples,) with full scale at 1, and its sample rate in Hz.
 
-    Raises AudioError where it cannot be decoded, is empty or has samples that are not finite; `name` says which it is.
+    Raises AudioError where it cannot be decoded, is empty or has samples that are not finite or beyond MAX_PEAK; `name`
+    says which it is.
     """
     samples, facts = _decode(data, name)
-    if facts.problem and facts.problem[0] in {"unreadable", "empty", "not-finite"}:
+    if facts.problem and facts.problem[0] in HOPELESS:
         raise AudioError(facts.problem[1])
     return samples, facts.sample_rate_hz
 
@@ -69,10 +76,11 @@ def examine(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
 
 def levels_dbfs(samples: np.ndarray) -> tuple[float, float]:
     """Peak and RMS of samples (n,) in dB, 0 being full scale; SILENCE_DBFS where there is nothing or not only numbers."""
-    if not len(samples) or not np.isfinite(samples).all():
+    if not len(samples) or not np.isfinite(peak := _peak(samples)):
         return SILENCE_DBFS, SILENCE_DBFS
-    peak, rms = np.abs(samples).max(), np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
-    floor = 10 ** (SILENCE_DBFS / 20)
+    starts = range(0, len(samples), SAMPLES_AT_ONCE)
+    total = sum(np.square(samples[start : start + SAMPLES_AT_ONCE], dtype=np.float64).sum() for start in starts)
+    rms, floor = np.sqrt(total / len(samples)), 10 ** (SILENCE_DBFS / 20)
     return 20 * float(np.log10(max(peak, floor))), 20 * float(np.log10(max(rms, floor)))
 
 
@@ -82,7 +90,7 @@ def sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
     So the same recording is found again under another header, in another lossless container, or with its channel doubled.
     """
     digest = hashlib.sha256(f"{sample_rate_hz} Hz\n".encode())
-    digest.update(samples.astype("<f4", copy=False).tobytes())
+    digest.update(np.ascontiguousarray(samples, "<f4"))
     return digest.hexdigest()
 
 
@@ -123,16 +131,24 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
             f"{name} says that its sample rate is {sample_rate_hz} Hz; allowed are {MIN_SAMPLE_RATE_HZ} to "
             f"{MAX_SAMPLE_RATE_HZ} Hz. Its header is broken: convert it again, or leave it out.",
         )
-    samples = channels[:, 0] if channels.shape[1] == 1 else channels.mean(axis=1)
+    peak = _peak(channels)
+    samples = channels[:, 0] if channels.shape[1] == 1 or not peak <= MAX_PEAK else channels.mean(axis=1)
     problem = None
     if not len(samples):
         problem = ("empty", f"{name} has a header but no samples. Copy it again, or leave it out.")
-    elif n_bad := np.count_nonzero(~np.isfinite(samples)):
+    elif not np.isfinite(peak):
+        n_bad = np.count_nonzero(~np.isfinite(channels).all(axis=1))
         message = (
             f"{name} has {n_bad} of {len(samples)} samples that are not finite numbers (NaN or infinite). "
             "Convert it again, or leave it out."
         )
         problem = ("not-finite", message)
+    elif peak > MAX_PEAK:
+        message = (
+            f"{name} has a sample of {peak:.3g}, with full scale at 1; allowed are up to {MAX_PEAK:.3g}. Convert it again, or "
+            "leave it out."
+        )
+        problem = ("out-of-range", message)
     elif (missing := _missing_bytes(data)) > 0:
         message = (
             f"{name} is cut off: its header promises {missing} bytes more than the {len(data)} that are there. "
@@ -141,6 +157,11 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
         problem = ("truncated", message)
     facts = AudioFacts("", len(samples) / sample_rate_hz, sample_rate_hz, channels.shape[1], problem)
     return samples, facts
+
+
+def _peak(samples: np.ndarray) -> float:
+    """The largest magnitude, 0 of nothing; not finite where a sample is not. Makes no copy."""
+    return max(float(samples.max()), -float(samples.min())) if len(samples) else 0.0
 
 
 def _missing_bytes(data: bytes) -> int:
@@ -168,7 +189,7 @@ def _useless(samples: np.ndarray, duration_s: float, name: str) -> tuple[str, st
     if duration_s < MIN_DURATION_S:
         message = f"{name} is {duration_s:.3f} s long; an utterance has {MIN_DURATION_S} s or more. Leave it out."
         return "too-short", message
-    peak = float(np.abs(samples).max())
+    peak = _peak(samples)
     if peak < 10 ** (MIN_PEAK_DBFS / 20):
         level = f"a peak of {20 * np.log10(peak):.1f} dBFS" if peak else "nothing but zeros"
         message = f"{name} is silent: it has {level}; speech peaks above {MIN_PEAK_DBFS:.0f} dBFS. Leave it out."

@@ -67,6 +67,10 @@ BROKEN = {
         "x/a.wav has 2000 of 4000 samples that are not finite numbers (NaN or infinite). "
         "Convert it again, or leave it out.",
     ),
+    "out-of-range": (
+        encoded(np.array([0.5, 0.1, -1e30, 0.1] * 1_000, np.float32), subtype="FLOAT"),
+        "x/a.wav has a sample of 1e+30, with full scale at 1; allowed are up to 2.15e+09. Convert it again, or leave it out.",
+    ),
     "too-short": (
         encoded(noise(1_599)),
         "x/a.wav is 0.100 s long; an utterance has 0.1 s or more. Leave it out.",
@@ -84,12 +88,21 @@ def test_inspect_says_what_is_wrong(kind):
     assert audio.inspect(data, "x/a.wav").problem == (kind, message)
 
 
-@pytest.mark.parametrize("kind", ["unreadable", "empty", "not-finite"])
+@pytest.mark.parametrize("kind", ["unreadable", "empty", "not-finite", "out-of-range"])
 def test_read_refuses_what_has_no_samples_to_work_on(kind):
     data, message = BROKEN[kind]
     with pytest.raises(AudioError) as error:
         audio.read(data, "x/a.wav")
     assert str(error.value) == message
+
+
+def test_channels_whose_sum_is_no_number_are_out_of_range():
+    loud = np.full((4_000, 2), 3e38, np.float32)
+    assert audio.inspect(encoded(loud, subtype="FLOAT"), "a").problem[0] == "out-of-range"
+    loud[7, 1] = np.nan
+    kind, message = audio.inspect(encoded(loud, subtype="FLOAT"), "a").problem
+    assert kind == "not-finite"
+    assert "1 of 4000 samples" in message
 
 
 @pytest.mark.parametrize("kind", ["too-short", "silent"])

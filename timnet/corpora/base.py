@@ -31,7 +31,7 @@ class Utterance:
 class Problem:
     """Something that is wrong with a corpus: with one file (`path`), or with the whole (`path` None)."""
 
-    # unreadable, empty, truncated, silent, too-short, not-finite, unknown-label, unrecognised-name, missing-file, duplicate-id, count
+    # unreadable, empty, truncated, silent, too-short, not-finite, out-of-range, unknown-label, unrecognised-name, missing-file, duplicate-id, count
     kind: str
     message: str  # what is wrong, what was received and what is allowed; names the file
     path: str | None = None
