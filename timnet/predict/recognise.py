@@ -1,23 +1,21 @@
 """Recordings, one by one or in windows, through all folds of a trained model."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from timnet import audio, features, models
 from timnet.config import RECIPES, SAMPLE_RATE_HZ, FoldSettings
-from timnet.errors import AudioError, ConfigError
+from timnet.errors import ConfigError, WeightsError
 from timnet.predict import unlike
 from timnet.predict.windows import sound, windows
 from timnet.trained.base import Trained
 
-WINDOWS_AT_ONCE = 256  # that are held in memory
+WINDOWS_AT_ONCE = 256  # whose features are held in memory
 MIN_HOP_S = 0.05
-
-# What keeps a recording from being predicted; other problems are warnings.
-_HOPELESS = frozenset({"unreadable", "empty", "not-finite"})
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,13 @@ class Recogniser:
     def probabilities(self, matrices: np.ndarray) -> np.ndarray:
         """Of features (n, n_frames, n_coefficients): float32 (n_folds, n, n_classes).
 
-        Raises WeightsError where the weights of a fold are not of the model.
+        Raises WeightsError where the weights of a fold are not of the model, or no numbers.
         """
         from timnet.training import FoldData
 
         n, none = len(matrices), np.zeros(0, np.int64)
         data = FoldData(matrices, np.zeros(n, np.int32), none, none, np.arange(n))
-        return np.stack(
+        found = np.stack(
             [
                 self._trainer.predict_with(
                     data,
@@ -80,6 +78,13 @@ class Recogniser:
                 for one in self.trained.folds
             ]
         )
+        if len(broken := np.flatnonzero(~np.isfinite(found).all(axis=(1, 2)))):
+            names = ", ".join(self.trained.folds[i].name for i in broken)
+            raise WeightsError(
+                f"{self.trained.name}: probabilities of {names} are not finite numbers. Its weights are broken: train it "
+                "again, or give --fold for another one."
+            )
+        return found
 
 
 def _trainer(model: str, threads: int) -> Any:  # one of two classes with the same methods
@@ -116,72 +121,81 @@ def predict(
     trained = recogniser.trained
     hop_s = window_hop_s(trained, hop_s)
     waiting: list[_Cut] = []
+    matrices: list[np.ndarray] = []  # of the windows that no answer has come for, in the order of `waiting`
     for recording in recordings:
-        waiting.append(_cut(recording, trained, hop_s if in_windows else None))
-        if sum(len(cut.matrices) for cut in waiting) >= WINDOWS_AT_ONCE:
-            yield from _answered(waiting, recogniser)
+        cut, made = _cut(recording, trained, hop_s if in_windows else None)
+        waiting.append(cut)
+        for matrix in made:
+            matrices.append(matrix)
+            if len(matrices) == WINDOWS_AT_ONCE:
+                _hand_out(recogniser.probabilities(np.stack(matrices)), waiting)
+                matrices = []
+        if not matrices:
+            yield from (_answered(one, trained) for one in waiting)
             waiting = []
-    yield from _answered(waiting, recogniser)
+    if matrices:
+        _hand_out(recogniser.probabilities(np.stack(matrices)), waiting)
+    yield from (_answered(one, trained) for one in waiting)
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """A recording that was read and cut, not yet predicted."""
+    """A recording that was read, with what is found of its windows so far."""
 
     prediction: Prediction  # without answers
-    matrices: Sequence[np.ndarray] = ()  # features, one a window
     spans_s: Sequence[tuple[float, float]] = ()  # of the whole, then of each window
     sounds: Sequence[float] = ()  # likewise
+    found: list[np.ndarray] = field(default_factory=list)  # probabilities, (n_folds, n_classes) a window
+
+    @property
+    def n_missing(self) -> int:
+        return len(self.spans_s[1:]) - len(self.found)
 
 
-def _cut(recording: Recording, trained: Trained, hop_s: float | None) -> _Cut:
+def _cut(recording: Recording, trained: Trained, hop_s: float | None) -> tuple[_Cut, Iterator[np.ndarray]]:
+    """A recording without its answers, and the features of its windows, each made when it is asked for."""
     path = recording.path
     if recording.error is not None:
-        return _Cut(Prediction(path, None, error=recording.error))
+        return _Cut(Prediction(path, None, error=recording.error)), iter(())
     samples, facts = audio.examine(recording.data, path)
-    if facts.problem and facts.problem[0] in _HOPELESS:
-        return _Cut(Prediction(path, None, error=facts.problem[1]))
+    if facts.problem and facts.problem[0] in audio.HOPELESS:
+        return _Cut(Prediction(path, None, error=facts.problem[1])), iter(())
     rate_hz = facts.sample_rate_hz
     whole = slice(0, len(samples))
     parts = [whole]
     if hop_s is not None:
         parts = windows(len(samples), rate_hz, trained.signal_length, hop_s)
-    try:
-        matrices = [features.extract(samples[part], rate_hz, trained.profile, trained.signal_length) for part in parts]
-    except AudioError as error:
-        return _Cut(Prediction(path, None, error=f"{path}: {error}"))
-    return _Cut(
+    cut = _Cut(
         Prediction(
             path, None, sample_rate_hz=rate_hz, warnings=tuple(unlike.of_recording(samples, facts, trained.heard))
         ),
-        matrices,
         [(part.start / rate_hz, part.stop / rate_hz) for part in (whole, *parts)],
         sound(samples, rate_hz, [whole, *parts]).tolist(),
     )
+    return cut, (features.extract(samples[part], rate_hz, trained.profile, trained.signal_length) for part in parts)
 
 
-def _answered(cuts: list[_Cut], recogniser: Recogniser) -> Iterator[Prediction]:
-    matrices = [matrix for cut in cuts for matrix in cut.matrices]
-    if matrices:
-        found = recogniser.probabilities(np.stack(matrices))
-    labels, row = recogniser.trained.labels, 0
-    for cut in cuts:
-        n = len(cut.matrices)
-        if not n:
-            yield cut.prediction
-            continue
-        own = found[:, row : row + n]  # (n_folds, n_windows, n_classes)
-        row += n
-        weights = cut.sounds[1:] if any(cut.sounds[1:]) else [1.0] * n
-        stretches = [np.average(own, axis=1, weights=weights), *own.transpose(1, 0, 2)]
-        whole, *timeline = map(_answer, stretches, cut.spans_s, cut.sounds, [labels] * (1 + n))
-        yield Prediction(
-            cut.prediction.path,
-            whole,
-            tuple(timeline) if n > 1 else (),
-            cut.prediction.sample_rate_hz,
-            (*cut.prediction.warnings, *unlike.of_folds(whole.disagreement, len(own))),
-        )
+def _hand_out(found: np.ndarray, waiting: Sequence[_Cut]) -> None:
+    """Give every recording what is found of its windows: probabilities (n_folds, n_windows, n_classes)."""
+    rows = iter(found.transpose(1, 0, 2))
+    for cut in waiting:
+        cut.found.extend(islice(rows, cut.n_missing))
+
+
+def _answered(cut: _Cut, trained: Trained) -> Prediction:
+    n = len(cut.found)
+    if not n:
+        return cut.prediction
+    own = np.stack(cut.found, axis=1)  # (n_folds, n_windows, n_classes)
+    weights = cut.sounds[1:] if any(cut.sounds[1:]) else [1.0] * n
+    stretches = [np.average(own, axis=1, weights=weights), *cut.found]
+    whole, *timeline = map(_answer, stretches, cut.spans_s, cut.sounds, [trained.labels] * (1 + n))
+    return replace(
+        cut.prediction,
+        whole=whole,
+        timeline=tuple(timeline) if n > 1 else (),
+        warnings=(*cut.prediction.warnings, *unlike.of_folds(whole.disagreement, len(own))),
+    )
 
 
 def _answer(folds: np.ndarray, span_s: tuple[float, float], share: float, labels: Sequence[str]) -> Answer:

@@ -5,7 +5,7 @@ A model answers whatever it is given. What it was not trained for, it answers no
 
 import numpy as np
 
-from timnet.audio import AudioFacts
+from timnet.audio import MIN_DURATION_S, MIN_PEAK_DBFS, SAMPLES_AT_ONCE, AudioFacts
 from timnet.trained.base import Heard, Quantiles
 
 LEVEL_ROOM_DB = 6.0  # twice or half the amplitude of the quietest and loudest hundredth
@@ -16,11 +16,18 @@ CLIPPED_SAMPLES = 8  # fewer may be the one crest that a recording was normalise
 BROADBAND_HZ = 16_000  # with less, mel bands above the half of it are empty
 DISAGREEMENT = 1 / 3  # of the folds
 
+# Kinds of problems with which there are samples to predict, in words that do not send a recording away.
+_PROBLEMS = {
+    "too-short": f"It is too short: an utterance has {MIN_DURATION_S} s or more.",
+    "silent": f"It is silent: speech peaks above {MIN_PEAK_DBFS:.0f} dBFS.",
+    "truncated": "It is cut off: its header promises more sound than there is.",
+}
+
 
 def of_recording(samples: np.ndarray, facts: AudioFacts, heard: Heard) -> list[str]:
     """What is unusual with decoded mono samples, float32 (n_samples,)."""
-    found = [facts.problem[1]] if facts.problem else []
-    kind = facts.problem[0] if facts.problem else None
+    kind = facts.problem[0] if facts.problem else ""
+    found = [_PROBLEMS[kind]] if kind else []
     if kind not in ("too-short", "silent"):
         found += _duration(facts.duration_s, heard.duration_s)
     if kind != "silent":
@@ -45,8 +52,12 @@ def of_folds(disagreement: float, n_folds: int) -> list[str]:
 
 def n_clipped(samples: np.ndarray) -> int:
     """Samples above full scale, or at it and like the one before; 0 where there are only a few."""
-    high = np.abs(samples) >= FULL_SCALE
-    n = int(np.count_nonzero(high[1:] & (samples[1:] == samples[:-1])) + np.count_nonzero(np.abs(samples) > 1))
+    n = 0
+    for start in range(0, len(samples), SAMPLES_AT_ONCE):
+        block = samples[max(0, start - 1) : start + SAMPLES_AT_ONCE]  # the first one only to compare with
+        high = np.abs(block) >= FULL_SCALE
+        n += int(np.count_nonzero(high[1:] & (block[1:] == block[:-1])))
+        n += int(np.count_nonzero(np.abs(samples[start : start + SAMPLES_AT_ONCE]) > 1))
     return n if n >= CLIPPED_SAMPLES else 0
 
 

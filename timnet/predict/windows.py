@@ -7,6 +7,7 @@ import numpy as np
 from timnet.config import SAMPLE_RATE_HZ
 
 BLOCK_S = 0.02
+BLOCKS_AT_ONCE = 512
 SOUND_DB = 40.0  # a block of sound is at most this far below the loudest block of the recording
 
 
@@ -29,11 +30,20 @@ def sound(samples: np.ndarray, sample_rate_hz: int, parts: list[slice]) -> np.nd
     Silence is a block of 20 ms whose RMS is more than 40 dB below that of the recording's loudest one.
     """
     size = max(1, round(BLOCK_S * sample_rate_hz))
-    n_blocks = math.ceil(len(samples) / size)
-    squares = np.zeros(n_blocks * size)
-    squares[: len(samples)] = np.square(samples, dtype=np.float64)
-    power = squares.reshape(n_blocks, size).mean(axis=1)
+    power = np.concatenate(
+        [
+            _power(samples[start : start + BLOCKS_AT_ONCE * size], size)
+            for start in range(0, len(samples), BLOCKS_AT_ONCE * size)
+        ]
+    )
     sounding = (power > 0) & (power >= power.max() * 10 ** (-SOUND_DB / 10))
     first = [part.start // size for part in parts]
     end = [max(math.ceil(part.stop / size), 1 + start) for part, start in zip(parts, first, strict=True)]
     return np.array([sounding[a:b].mean() for a, b in zip(first, end, strict=True)])
+
+
+def _power(samples: np.ndarray, size: int) -> np.ndarray:
+    """Mean square of each block of `size` samples, float64; the last one is filled up with zeros."""
+    squares = np.zeros(math.ceil(len(samples) / size) * size)
+    squares[: len(samples)] = np.square(samples, dtype=np.float64)
+    return squares.reshape(-1, size).mean(axis=1)
