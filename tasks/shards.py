@@ -8,8 +8,9 @@ import pyarrow as pa
 import ray
 
 from timnet import audio, feature_shards, tables
+from timnet.corpora import manifest
 from timnet.corpora.base import Source
-from timnet.errors import AudioError, BrokenFileError, CorpusError
+from timnet.errors import AudioError, BrokenFileError
 from timnet.features import FeatureProfile, extract, n_frames
 from timnet.store import Store
 
@@ -17,15 +18,7 @@ from timnet.store import Store
 @ray.remote
 def inspect_shard(source: Source, paths: Sequence[str]) -> list[audio.AudioFacts]:
     """Decode every recording once: its hash, duration and what is wrong with it; one entry a path."""
-    return [_inspect(source, path) for path in paths]
-
-
-def _inspect(source: Source, path: str) -> audio.AudioFacts:
-    try:
-        data = source.read_bytes(path)
-    except (CorpusError, OSError) as error:  # such as a link to nowhere, or a file that may not be read
-        return audio.AudioFacts("", 0.0, 0, 0, ("unreadable", f"{path}: cannot be read ({error})."))
-    return audio.inspect(data, path)
+    return [manifest.inspect(source, path) for path in paths]
 
 
 @ray.remote

@@ -90,7 +90,7 @@ def sha256(samples: np.ndarray, sample_rate_hz: int) -> str:
     So the same recording is found again under another header, in another lossless container, or with its channel doubled.
     """
     digest = hashlib.sha256(f"{sample_rate_hz} Hz\n".encode())
-    digest.update(np.ascontiguousarray(samples, "<f4"))
+    digest.update(np.ascontiguousarray(samples, "<f4").data)
     return digest.hexdigest()
 
 

@@ -54,6 +54,11 @@ def open_at(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     return fsspec.core.url_to_fs(uri, **(_s3_options(PATIENT_ATTEMPTS) if is_s3(uri) else {}))
 
 
+def is_local(system: fsspec.AbstractFileSystem) -> bool:
+    """Whether it is the disk of this machine."""
+    return "file" in (system.protocol if isinstance(system.protocol, tuple) else (system.protocol,))
+
+
 def check(uri: str) -> None:
     """Ask S3 for one name, without much patience; raises StoreError where it does not answer or refuses.
 

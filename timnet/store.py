@@ -52,7 +52,7 @@ class Store:
             raise StoreError(
                 f"The store {uri!r} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
             ) from error
-        self.is_local = "file" in (self._fs.protocol if isinstance(self._fs.protocol, tuple) else (self._fs.protocol,))
+        self.is_local = storage.is_local(self._fs)
 
     def __reduce__(self):
         return (Store, (self.uri,))

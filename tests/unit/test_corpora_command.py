@@ -1,5 +1,6 @@
 """`timnet corpora`: the list, and the check of a corpus without Ray and without a store."""
 
+import os
 import subprocess
 import sys
 
@@ -96,6 +97,19 @@ def test_wrong_use_is_one_line(arguments, text, capsys, monkeypatch, tmp_path):
         main(["corpora", "check", *arguments])
     assert caught.value.code == 2
     assert text in capsys.readouterr().err
+
+
+def test_what_is_not_there_or_no_file_is_a_problem(root, capsys):
+    (root / "mine/sad/bo/2.wav").symlink_to(root / "moved/2.wav")
+    os.mkfifo(root / "mine/sad/bo/3.wav")
+    with pytest.raises(SystemExit) as caught:
+        main(["corpora", "check", "mine", "--data-root", str(root)])
+    assert caught.value.code == 1
+    said = capsys.readouterr().out
+    assert f"problem: {root}/mine/sad/bo/2.wav is a link to {root}/moved/2.wav, which is missing.\n" in said
+    pipe = f"{root}/mine/sad/bo/3.wav"
+    assert f"problem: sad/bo/3.wav: cannot be read ({pipe} is not a regular file).\n" in said
+    assert "4 recordings that can be used" in said
 
 
 def test_a_reader_that_has_read_enough_is_no_error():

@@ -7,7 +7,7 @@ from itertools import product
 import fsspec
 import pytest
 
-from timnet.corpora import get
+from timnet.corpora import get, manifest
 from timnet.corpora.base import Source
 from timnet.corpora.manifest import published_order
 
@@ -217,6 +217,17 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path):
     listed = set(Source(str(corpus)).listing)
     assert {"wav/03a01Fa.wav", "wav/08a01Fa.wav"} <= listed
     assert not any(path.startswith("loop") for path in listed)
+
+
+def test_a_link_to_nowhere_is_listed_and_changes_when_its_target_comes(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.wav").symlink_to(tmp_path / "a.wav")
+    (size, before) = Source(str(tmp_path / "data")).listing["a.wav"]
+    assert size == 0
+    facts = manifest.inspect(Source(str(tmp_path / "data")), "a.wav")
+    assert facts.problem == ("missing-file", f"{tmp_path}/data/a.wav is a link to {tmp_path}/a.wav, which is missing.")
+    (tmp_path / "a.wav").touch()
+    assert Source(str(tmp_path / "data")).listing["a.wav"][1] != before
 
 
 def test_hidden_files_are_not_there(tmp_path):

@@ -1,6 +1,7 @@
 """What a corpus is: its card, the rule that turns its file names into utterances, and where its files are read from."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,6 +55,7 @@ class Source:
         self._without = without
         self._fs, self._base = storage.open_at(self.root)
         self._base = self._base.rstrip("/")
+        self.is_local = storage.is_local(self._fs)
 
     def __reduce__(self):
         return (Source, (self.root, self._without))
@@ -98,11 +100,17 @@ class Source:
                 yield from self._files(full, above | {os.path.realpath(folder), real})
 
     def read_bytes(self, path: str) -> bytes:
+        """Raises CorpusError where there is no such file, OSError where there is and it cannot be read."""
+        full = f"{self._base}/{path}"
         try:
             with storage.explained(f"{self.root}/{path}"):  # a server that fails is no fault of the recording
-                return self._fs.cat_file(f"{self._base}/{path}")
+                if self.is_local and not stat.S_ISREG(os.stat(full).st_mode):  # a pipe would be waited for
+                    raise OSError(f"{full} is not a regular file")
+                return self._fs.cat_file(full)
         except FileNotFoundError as error:
-            raise CorpusError(f"{self.root}/{path} is missing.") from error
+            target = os.readlink(full) if self.is_local and os.path.islink(full) else None
+            gone = "is missing" if target is None else f"is a link to {target}, which is missing"
+            raise CorpusError(f"{self.root}/{path} {gone}.") from error
 
     def read_text(self, path: str, encoding: str = "utf-8") -> str:
         return self.read_bytes(path).decode(encoding)
@@ -110,7 +118,10 @@ class Source:
 
 def _version(full: str, info: Mapping[str, Any]) -> str:
     if "ino" in info:
-        file = os.stat(full)  # of a link, what it points to
+        try:
+            file = os.stat(full)  # of a link, what it points to
+        except OSError:  # what the link points to is missing; whoever reads it will say so
+            return "missing"
         return f"{file.st_mtime_ns} {file.st_ctime_ns} {file.st_ino}"
     return str(info.get("ETag") or info.get("LastModified") or info.get("mtime") or "")
 

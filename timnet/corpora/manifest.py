@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from timnet.config import identity
@@ -22,14 +23,22 @@ _IDENTITY = ("utterance_id", "audio_sha256", "speaker", "sentence", "session", "
 
 def inspected(found: Found, source: Source) -> "dict[str, AudioFacts]":
     """What audio.inspect says of every utterance found, by its path: all are read and decoded, here and now."""
-    from timnet import audio
-
-    def facts(path: str) -> audio.AudioFacts:
-        return audio.inspect(source.read_bytes(path), path)
-
     paths = [utterance.path for utterance in found.utterances]
     with ThreadPoolExecutor() as threads:
-        return dict(zip(paths, threads.map(facts, paths), strict=True))
+        return dict(zip(paths, threads.map(partial(inspect, source), paths), strict=True))
+
+
+def inspect(source: Source, path: str) -> "AudioFacts":
+    """What audio.inspect says of a recording, or that it is not there or may not be read."""
+    from timnet import audio
+
+    try:
+        data = source.read_bytes(path)
+    except CorpusError as error:
+        return audio.AudioFacts("", 0.0, 0, 0, ("missing-file", str(error)))
+    except OSError as error:
+        return audio.AudioFacts("", 0.0, 0, 0, ("unreadable", f"{path}: cannot be read ({error})."))
+    return audio.inspect(data, path)
 
 
 def build(corpus: Corpus, found: Found, facts: "Mapping[str, AudioFacts]") -> "tuple[pa.Table, list[Problem]]":
