@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from flows.command import Environment, add_model
-from flows.printing import lines
+from flows.printing import lines, printable
 from timnet.errors import ConfigError
 
 if TYPE_CHECKING:
     from timnet.predict import Answer, Input, Prediction
+    from timnet.store import Store
     from timnet.trained import Trained
 
 SOME_FAILED = 1  # exit status where a recording could not be read
 INTERRUPTED = 130
 FORMATS = ("table", "csv", "json", "parquet")
+ENDINGS = {".txt": "table", ".csv": "csv", ".json": "json", ".parquet": "parquet"}  # of --output
 IN_THIS_PROCESS = 64  # recordings; more go over Ray, whose workers take seconds to start
 
 
@@ -57,31 +59,34 @@ def _predict(given: argparse.Namespace) -> None:
     if given.workers is not None and given.workers < 1:
         raise ConfigError(f"--workers {given.workers}: at least 1.")
     from timnet import trained
-    from timnet.predict import find, window_hop_s
-    from timnet.store import Store, beside
+    from timnet.predict import find, place, window_hop_s
+    from timnet.store import Store
 
-    if given.output is not None:
-        beside(given.output)[0].check()  # before hours of work
+    inputs = find(given.inputs)
+    target = None if given.output is None else place(given.output, inputs, given.model)
     model = trained.resolve(given.model, Store(given.store), given.corpus, given.seed, given.fold)
     hop_s = window_hop_s(model, given.window_hop)
-    inputs = find(given.inputs)
     try:
         predictions = _predicted(inputs, model, hop_s, given)
     except KeyboardInterrupt:
         print("timnet: interrupted; nothing was written.", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
-    _write(predictions, model, form, given.output)
+    _write(predictions, model, form, target)
     failed = [one for one in predictions if one.error]
     if failed:
         print(f"timnet: {len(failed)} of {len(predictions)} recordings could not be predicted:", file=sys.stderr)
         for one in failed:
-            print(f"  {one.error}", file=sys.stderr)
+            print(f"  {printable(str(one.error))}", file=sys.stderr)
         raise SystemExit(SOME_FAILED)
 
 
 def _format(given: argparse.Namespace) -> str:
-    suffix = os.path.splitext(given.output or "")[1].removeprefix(".").lower()
-    form = given.format or (suffix if suffix in FORMATS else "table")
+    by_name = "table" if given.output is None else ENDINGS.get(os.path.splitext(given.output)[1].lower())
+    form = given.format or by_name
+    if form is None:
+        raise ConfigError(
+            f"--output {given.output}: its name ends in no format; allowed are {', '.join(ENDINGS)}. Or give --format."
+        )
     if form == "parquet" and given.output is None:
         raise ConfigError("--format parquet needs --output FILE: it is nothing for a terminal.")
     return form
@@ -112,10 +117,9 @@ def _predicted(
     return list(predict((one.read() for one in inputs), Recogniser(model), hop_s, in_windows=in_windows))
 
 
-def _write(predictions: "list[Prediction]", model: "Trained", form: str, output: str | None) -> None:
+def _write(predictions: "list[Prediction]", model: "Trained", form: str, target: "tuple[Store, str] | None") -> None:
     """What was asked for, and what has to be known about it: above a table, else on the standard error."""
     from timnet import predict, tables, trained
-    from timnet.store import beside
 
     about = [f"Model: {model.name} ({len(model.folds)} folds)", *(f"! {note}" for note in trained.notes(model))]
     if form == "table":
@@ -126,10 +130,10 @@ def _write(predictions: "list[Prediction]", model: "Trained", form: str, output:
         text = predict.as_csv(predictions, model)
     elif form == "json":
         text = predict.as_json(predictions, model)
-    if output is None:
+    if target is None:
         print(text, end="")
         return
-    store, name = beside(output)
+    store, name = target
     if form == "parquet":
         table = predict.as_table(predictions, model)
         store.write_table(name, table, tables.predicted_schema(model.labels))
@@ -147,7 +151,7 @@ def _table(predictions: "list[Prediction]", labels: Sequence[str]) -> list[str]:
             continue
         rows.append((one.path, *_cells(one.whole)))
         rows += [(f"  {answer.start_s:.1f} to {answer.end_s:.1f} s", *_cells(answer)) for answer in one.timeline]
-    warnings = [f"{one.path}: {warning}" for one in predictions for warning in one.warnings]
+    warnings = [printable(f"{one.path}: {warning}") for one in predictions for warning in one.warnings]
     return [*lines(rows), *(["", *(f"! {warning}" for warning in warnings)] if warnings else [])]
 
 

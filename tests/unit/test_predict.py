@@ -4,6 +4,9 @@ import csv
 import io
 import json
 import math
+import os
+import shutil
+import stat
 import tracemalloc
 from dataclasses import replace
 
@@ -450,7 +453,8 @@ def test_what_failed_is_named_and_ends_with_status_1(folder, capsys):
     assert sum(line.split()[1:2] == ["–"] for line in out.splitlines()) == 3
     assert "low.wav" in out
     assert "3 of 6 recordings could not be predicted:" in err
-    for text in ("broken.mp3 cannot be read as audio", "telephone.amr: recordings of this kind", "none.wav is missing"):
+    amr = f"  {folder}/sounds/telephone.amr: recordings of this kind"
+    for text in ("broken.mp3 cannot be read as audio", amr, "none.wav is missing"):
         assert text in err
 
 
@@ -464,7 +468,23 @@ def test_what_failed_is_named_and_ends_with_status_1(folder, capsys):
         (("--workers", "0"), "--workers 0: at least 1"),
         (("--format", "xml"), "invalid choice: 'xml'"),
         (("--corpus", "EMODB"), "was trained on TONES"),
-        (("--output", "sounds/low.wav/found.csv"), "cannot be a folder"),
+        (("--output", "sounds/low.wav/found.csv"), "sounds/low.wav is not a folder. Give another name."),
+        (("--output", "new"), "--output new: its name ends in no format; allowed are .txt, .csv, .json, .parquet."),
+        (("--output", "found.tsv"), "--output found.tsv: its name ends in no format"),
+        (("--output", "new", "--format", "csv"), "--output new is a folder. Give the name of a file in it."),
+        (("--output", "new.csv/"), "--output new.csv/: its name ends in no format"),
+        (("--output", "new.csv/", "--format", "csv"), "--output new.csv/ is a folder."),
+        (
+            ("--output", "http://127.0.0.1:1/x.csv"),
+            "--output http://127.0.0.1:1/x.csv cannot be written. Allowed are a",
+        ),
+        (("--output", "x.wav", "--format", "csv"), "--output x.wav is named like a recording"),
+        (("--output", "model.npz", "--format", "csv"), "--output model.npz is the model"),
+        (
+            ("http://127.0.0.1:1/x.wav",),
+            "http://127.0.0.1:1/x.wav cannot be opened. Allowed are files, folders, file://",
+        ),
+        (("memory://x.wav",), "memory://x.wav cannot be opened. Allowed are"),
         (("new",), "holds no recordings: nothing below it is named like WAV"),
         (("odd://x",), "odd://x cannot be opened"),
     ],
@@ -479,6 +499,101 @@ def test_wrong_use_is_one_line_and_status_2(folder, capsys, monkeypatch, argumen
     assert out == ""
     assert len(err.splitlines()) == 1
     assert text in err
+
+
+@pytest.mark.parametrize("kind", ["itself", "link", "hard link", "below a folder", "uri"])
+def test_a_recording_is_never_the_output(folder, capsys, monkeypatch, kind):
+    monkeypatch.chdir(folder)
+    odd = folder / "sounds" / "low.csv"  # a recording by its bytes, if not by its name
+    odd.write_bytes((folder / "sounds" / "low.wav").read_bytes())
+    inputs, output, form = [odd], odd, "csv"
+    if kind == "link":
+        output = folder / "link.csv"
+        output.symlink_to(odd)
+    elif kind == "hard link":
+        output = folder / "hard.csv"
+        os.link(odd, output)
+    elif kind == "below a folder":
+        inputs, output = ["sounds"], folder / "found.csv"
+        output.symlink_to(folder / "sounds" / "low.wav")
+    elif kind == "uri":
+        inputs, output = [f"file://{odd}"], f"file://{odd}"
+    before = {path: path.read_bytes() for path in (folder / "sounds").iterdir() if path.is_file()}
+    with pytest.raises(SystemExit) as ended:
+        command(folder, *inputs, "--output", output, "--format", form)
+    assert ended.value.code == 2
+    assert f"--output {output} is a file to be predicted (" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_output_that_is_no_file_is_left_alone(folder, capsys):
+    os.mkfifo(folder / "pipe.csv")
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / "sounds", "--output", folder / "pipe.csv")
+    assert ended.value.code == 2
+    assert f"--output {folder}/pipe.csv is not a regular file, and is not replaced." in capsys.readouterr().err
+    assert stat.S_ISFIFO(os.lstat(folder / "pipe.csv").st_mode)
+
+
+def test_a_link_as_output_stays_one(folder):
+    (folder / "results").mkdir()
+    for name in ("old", "new"):
+        (folder / f"{name}.csv").symlink_to(folder / "results" / f"{name}.csv")
+    (folder / "results/old.csv").write_text("before")
+    for name in ("old", "new"):
+        command(folder, folder / "sounds", "--output", folder / f"{name}.csv")
+        assert (folder / f"{name}.csv").is_symlink()
+        assert (folder / f"results/{name}.csv").read_text().startswith("path,window")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_where_nothing_may_be_written(folder, capsys):
+    (folder / "closed").mkdir(0o500)
+    with pytest.raises(SystemExit):
+        command(folder, folder / "sounds", "--output", folder / "closed/deeper/found.csv")
+    assert f"{folder}/closed may not be written to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "txt"])
+def test_a_name_that_is_no_text_is_an_error_of_its_recording(folder, capsys, form):
+    sounds = os.fsencode(folder / "sounds")
+    shutil.copy(sounds + b"/low.wav", sounds + b"/lat\xefn.wav")
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / "sounds", "--output", folder / f"found.{form}")
+    assert ended.value.code == 1
+    err = capsys.readouterr().err
+    assert f"1 of 4 recordings could not be predicted:\n  {folder}/sounds/lat\\xefn.wav: its name is not UTF-8." in err
+    data = (folder / f"found.{form}").read_bytes()
+    assert form == "parquet" or b"high.flac" in data
+
+
+def test_a_terminal_gets_no_lines_or_orders_from_a_name(folder, capsys):
+    strange = "a\nb\x1b[2J\u202e.wav"
+    (folder / "sounds/low.wav").rename(folder / "sounds" / strange)
+    (folder / "sounds/c\nd.wav").write_bytes(b"broken")
+    with pytest.raises(SystemExit):
+        command(folder, folder / "sounds")
+    out, err = capsys.readouterr()
+    assert "sounds/a\\nb\\x1b[2J\\u202e.wav  low " in out
+    assert "sounds/c\\nd.wav cannot be read as audio" in err
+    assert "\x1b" not in out + err
+    assert len(err.splitlines()) == 2
+    with pytest.raises(SystemExit):
+        command(folder, folder / "sounds", "--format", "json")
+    assert strange in [one["path"].split("sounds/")[1] for one in json.loads(capsys.readouterr().out)["recordings"]]
+
+
+@pytest.mark.parametrize("name", ["sounds", "sounds/z.wav"])
+def test_what_is_no_file_is_an_error_of_its_own(folder, capsys, name):
+    os.mkfifo(folder / "sounds/z.wav")
+    (folder / "sounds/gone.wav").symlink_to(folder / "moved.wav")
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / name)
+    assert ended.value.code == 1
+    err = capsys.readouterr().err
+    assert f"{folder}/sounds/z.wav cannot be read: {folder}/sounds/z.wav is not a regular file" in err
+    if name == "sounds":
+        assert f"gone.wav is a link to {folder}/moved.wav, which is missing." in err
 
 
 def test_what_is_named_twice_comes_once_as_it_was_first_named(folder, monkeypatch):

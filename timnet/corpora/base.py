@@ -99,6 +99,10 @@ class Source:
                 # fsspec takes a link to a folder for a file; a link back to where it hangs would never end
                 yield from self._files(full, above | {os.path.realpath(folder), real})
 
+    def at(self, path: str) -> str:
+        """The path as others would open it: a local path or a full URI."""
+        return f"{self._base}/{path}" if self.is_local else f"{self.root}/{path}"
+
     def read_bytes(self, path: str) -> bytes:
         """Raises CorpusError where there is no such file, OSError where there is and it cannot be read."""
         full = f"{self._base}/{path}"

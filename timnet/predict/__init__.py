@@ -6,6 +6,7 @@ for prediction in predict([Recording("a.wav", Path("a.wav").read_bytes())], reco
 """
 
 from timnet.predict.inputs import Input, find
+from timnet.predict.place import place
 from timnet.predict.recognise import Answer, Prediction, Recogniser, Recording, predict, window_hop_s
 from timnet.predict.written import as_csv, as_json, as_table
 
@@ -19,6 +20,7 @@ __all__ = [
     "as_json",
     "as_table",
     "find",
+    "place",
     "predict",
     "window_hop_s",
 ]

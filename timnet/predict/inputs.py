@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from timnet import storage
 from timnet.corpora.base import Source, is_audio, not_readable
 from timnet.errors import ConfigError, CorpusError
 from timnet.predict.recognise import Recording
@@ -31,8 +32,8 @@ class Input:
 def find(given: Sequence[str]) -> list[Input]:
     """Every file, and of every folder the recordings below it, by name; what is named twice comes once.
 
-    Recordings of kinds that cannot be read come with their error. Raises ConfigError for a folder without any recording
-    and for a URI of an unknown kind.
+    Recordings of kinds that cannot be read, and those whose names are not UTF-8, come with their error. Raises
+    ConfigError for a folder without any recording and for a URI of another kind than the disk's and S3's.
     """
     found: dict[tuple[str, str], Input] = {}
     sources: dict[str, Source] = {}
@@ -45,26 +46,31 @@ def find(given: Sequence[str]) -> list[Input]:
                 raise ConfigError(f"{name} holds no recordings: nothing below it is named like WAV, FLAC, OGG, MP3 …")
         else:
             folder, _, file = where.rstrip("/").rpartition("/")
-            inside = [Input(name, _source(folder or "/", name, sources), file)]
+            inside = [_input(name, _source(folder or "/", name, sources), file)]
         for one in inside:
             found.setdefault((one.source.root, one.path), one)
     return list(found.values())
 
 
 def _source(root: str, name: str, known: dict[str, Source]) -> Source:
-    try:
-        return known.setdefault(root, known.get(root) or Source(root))
-    except (ValueError, ImportError) as error:
-        raise ConfigError(
-            f"{name} cannot be opened: {error}. Allowed are files, folders, file://… and s3://…."
-        ) from error
+    if "://" in root and not (storage.is_s3(root) or root.startswith("file://")):
+        raise ConfigError(f"{name} cannot be opened. Allowed are files, folders, file://… and s3://….")
+    return known.setdefault(root, known.get(root) or Source(root))
 
 
 def _below(source: Source, name: str) -> list[Input]:
-    shown = name.rstrip("/") or "/"
-    errors = {str(problem.path): problem.message for problem in not_readable(source)}
+    shown = name.rstrip("/")
+    errors = {str(problem.path): f"{shown}/{problem.message}" for problem in not_readable(source)}
     return [
-        Input(f"{shown.rstrip('/')}/{path}", source, path, errors.get(path))
+        _input(f"{shown}/{path}", source, path, errors.get(path))
         for path in source.listing
         if is_audio(path) or path in errors
     ]
+
+
+def _input(shown: str, source: Source, path: str, error: str | None = None) -> Input:
+    """Linux takes any bytes for a name; what is written of a recording is text."""
+    text = shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if text != shown:
+        error = f"{text}: its name is not UTF-8. Rename it."
+    return Input(text, source, path, error)
