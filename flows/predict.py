@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from flows import stopping
 from flows.command import Environment, add_model
 from flows.printing import lines, printable
 from timnet.errors import ConfigError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from timnet.trained import Trained
 
 SOME_FAILED = 1  # exit status where a recording could not be read
-INTERRUPTED = 130
 FORMATS = ("table", "csv", "json", "parquet")
 ENDINGS = {".txt": "table", ".csv": "csv", ".json": "json", ".parquet": "parquet"}  # of --output
 IN_THIS_PROCESS = 64  # recordings; more go over Ray, whose workers take seconds to start
@@ -66,11 +66,7 @@ def _predict(given: argparse.Namespace) -> None:
     target = None if given.output is None else place(given.output, inputs, given.model)
     model = trained.resolve(given.model, Store(given.store), given.corpus, given.seed, given.fold)
     hop_s = window_hop_s(model, given.window_hop)
-    try:
-        predictions = _predicted(inputs, model, hop_s, given)
-    except KeyboardInterrupt:
-        print("timnet: interrupted; nothing was written.", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    predictions = _predicted(inputs, model, hop_s, given)
     _write(predictions, model, form, target)
     failed = [one for one in predictions if one.error]
     if failed:
@@ -102,15 +98,16 @@ def _predicted(
         def progress(n: int) -> None:
             print(f"  {n} of {len(inputs)} recordings", file=sys.stderr)
 
-        return predict_many(
-            inputs,
-            model,
-            hop_s,
-            in_windows=in_windows,
-            address=given.ray_address,
-            workers=given.workers,
-            on_progress=progress,
-        )
+        with stopping.saying("Nothing was written."):  # but Ray is closed
+            return predict_many(
+                inputs,
+                model,
+                hop_s,
+                in_windows=in_windows,
+                address=given.ray_address,
+                workers=given.workers,
+                on_progress=progress,
+            )
     from timnet.predict import Recogniser, predict
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets otherwise

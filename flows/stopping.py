@@ -4,17 +4,24 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+from timnet import unfinished
 
 INTERRUPTED, TERMINATED = 130, 143
 SAID = "timnet: interrupted. The same command goes on from what was finished."
+SAID_ONCE = "timnet: interrupted. Give the same command again."  # of one that has nothing to go on from
 
 _heard: list[int] = []
 
 
-def leave_at_once() -> None:
-    """From here on a signal ends the process then and there: no flow has begun, or it is over."""
-    _listen(_leave)
+def leave_at_once(said: str = SAID) -> None:
+    """From here on a signal ends the process then and there: no flow has begun, or it is over.
+
+    No exception is raised, which code of others could swallow, as TensorFlow has done.
+    """
+    _listen(partial(_leave, said))
 
 
 def stop_the_flow() -> None:
@@ -25,6 +32,7 @@ def stop_the_flow() -> None:
 @contextmanager
 def saying(text: str) -> Iterator[None]:
     """Inside, a signal interrupts what is being done, and the process leaves with a line that says where that leaves it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop_the_flow()
     try:
         yield
@@ -32,7 +40,8 @@ def saying(text: str) -> Iterator[None]:
         _say(f"timnet: interrupted. {text}")
         raise SystemExit(status()) from None
     finally:
-        leave_at_once()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def status() -> int:
@@ -53,12 +62,13 @@ def _interrupt(number: int, _: Any) -> None:
     if len(_heard) == 2:
         _say("timnet: stopping; once more to leave without closing anything")
     else:
-        _leave(number, _)
+        _leave(SAID, number, _)
 
 
-def _leave(number: int, _: Any) -> None:
+def _leave(said: str, number: int, _: Any) -> None:
     _heard.append(number)
-    _say(SAID)
+    unfinished.remove_all()
+    _say(said)
     os._exit(status())
 
 

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from timnet import storage, tables
 from timnet.errors import BrokenFileError, StoreError
+from timnet.unfinished import unfinished
 
 DONE = "_DONE.json"
 _PARTIAL = ".partial"  # ends the name of a file that is being written
@@ -107,16 +108,12 @@ class Store:
     def _write_local(self, full: str, data: bytes) -> None:
         os.makedirs(os.path.dirname(full), exist_ok=True)
         temporary = f"{full}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}"
-        try:
+        with unfinished(temporary):
             with open(temporary, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, full)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
 
     def read_bytes(self, path: str) -> bytes:
         try:

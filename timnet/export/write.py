@@ -19,6 +19,7 @@ from timnet.export.formats import FORMATS, Format
 from timnet.predict import Recogniser
 from timnet.store import beside
 from timnet.trained import Trained
+from timnet.unfinished import unfinished
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def export(
     store.check()
     expected = Recogniser(trained, threads).probabilities(examples.features).mean(axis=0)
     facts = about(trained)
-    with tempfile.TemporaryDirectory(prefix="timnet-export-") as folder:
+    with unfinished(tempfile.mkdtemp(prefix="timnet-export-")) as folder:
         made = Path(folder) / f"model{form.suffix}"
         _write(trained, form, facts, made)
         check = checked(made, form, examples, expected)
