@@ -6,6 +6,7 @@ and a paired test.
 
 import sys
 
+from flows import stopping
 from flows.command import Parser, add_store, fail
 from timnet.errors import TimnetError
 
@@ -32,4 +33,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    stopping.leave_at_once(stopping.SAID_ONCE)
     main(sys.argv[1:])

@@ -2,17 +2,20 @@
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import processes, write_tone
+from tiny import processes, until, write_tone
 
 from tasks import predict as over_ray
 from timnet import features
 from timnet.classical import BIAS, KERNEL, MEAN, SD
 from timnet.config import ModelSettings
 from timnet.predict import Recogniser, find, predict
-from timnet.trained import Trained, TrainedFold
+from timnet.trained import Trained, TrainedFold, save
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -26,6 +29,30 @@ def trained():
     weights = {MEAN: np.zeros(118), SD: np.full(118, 50.0), KERNEL: random.normal(size=(118, 3)), BIAS: np.zeros(3)}
     model = ModelSettings("svm", features.n_frames(PROFILE, 11_025), 39, 3)
     return Trained("an SVM of random weights", "NONE", LABELS, model, PROFILE, 11_025, (TrainedFold(1, 1, weights),))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_closes_ray_and_writes_nothing(trained, tmp_path, number, status):
+    save(trained, tmp_path / "model.npz")
+    for i in range(96):
+        write_tone(tmp_path / f"sounds/{i:02}.wav", 100 + 10 * i, seed=i, duration_s=2)
+    arguments = ["predict", "sounds", "--model", "model.npz", "--output", "found.csv", "--window-hop", "0.05"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.main", *arguments, "--workers", "1"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert "32 of 96 recordings" in process.stderr.readline()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert err == "timnet: interrupted. Nothing was written.\n"
+    assert process.returncode == status
+    assert not (tmp_path / "found.csv").exists()
+    until(lambda: not [one for one in processes() if one.session == process.pid and one.state != "Z"])
 
 
 def test_a_killed_worker_is_made_up_for(trained, tmp_path, monkeypatch):

@@ -244,6 +244,15 @@ def test_a_rate_that_was_heard_in_training_is_no_matter(trained):
     assert answers(of_telephones, recording(tone("low")[::2], rate_hz=8000))[0].warnings == ()
 
 
+def test_a_recording_that_was_learnt_from_is_named(trained):
+    file = recording(tone("low"))
+    known = frozenset({audio.inspect(file.data, file.path).audio_sha256})
+    folds = [replace(one, learnt_from=known) for one in trained.folds[:2]]
+    found = answers(replace(trained, folds=(*folds, trained.folds[2])), file, recording(tone("low", 1)))
+    assert [len(one.warnings) for one in found] == [1, 0]
+    assert found[0].warnings[0].startswith("It was in the training of 2 of 3 folds: ")
+
+
 def test_one_crest_at_full_scale_is_not_clipped():
     samples = tone("hiss")
     assert n_clipped(samples / np.abs(samples).max()) == 0

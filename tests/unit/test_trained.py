@@ -56,6 +56,12 @@ def test_a_run_gives_all_its_folds_and_what_is_known_of_them(store):
     assert trained.heard.peak_dbfs == pytest.approx((-19.8, -10, -0.2))
     assert trained.heard.rms_dbfs == pytest.approx((-39.8, -30, -20.2))
     entry = store.read_json("runs/one/run.json")["corpora"]["B"]["seeds"]["46"]["folds"][1]
+    manifest = store.read_table("manifests/B/k/manifest.parquet").to_pylist()
+    split = store.read_json("runs/one/run.json")["corpora"]["B"]["seeds"]["46"]["split"]
+    rows = store.read_table(f"{split}/folds.parquet").to_pylist()
+    learnt = {row["utterance_id"] for row in rows if row["fold"] == 2 and row["part"] == "train"}
+    assert learnt
+    assert trained.folds[1].learnt_from == {r["audio_sha256"] for r in manifest if r["utterance_id"] in learnt}
     weights = store.read_arrays(f"{entry['path']}/weights.npz")
     assert np.array_equal(trained.folds[1].weights["input/mean"], weights["input/mean"])
 

@@ -43,6 +43,13 @@ def of_recording(samples: np.ndarray, facts: AudioFacts, heard: Heard) -> list[s
     return found
 
 
+def of_training(n_knowing: int, n_folds: int) -> list[str]:
+    """Whether folds of an ensemble were trained with this very recording; `n_knowing` of them were."""
+    if not n_knowing:
+        return []
+    return [f"It was in the training of {n_knowing} of {n_folds} folds: how well they know it says nothing of others."]
+
+
 def of_folds(disagreement: float, n_folds: int) -> list[str]:
     """Whether the folds of an ensemble contradict each other; `disagreement` is the share that does."""
     if disagreement <= DISAGREEMENT:

@@ -1,5 +1,7 @@
 """The trained model of a run, from the store."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +89,7 @@ def _folds(
     sources = entry.get("sources")
     found, missing = [], []
     for number in sorted(seeds) if seed is None else [seed]:
+        learnt_from = _learnt_from(store, entry["manifest"], entry["seeds"][str(number)]["split"])
         for one in seeds[number]:
             if fold is not None and one["fold"] != fold:
                 continue
@@ -96,13 +99,28 @@ def _folds(
                 continue
             weights = store.read_arrays(f"{one['path']}/{WEIGHTS_FILE}")
             trained_on = sources[one["fold"] - 1] if sources else None
-            found.append(TrainedFold(number, one["fold"], weights, trained_on))
+            learnt = frozenset(learnt_from[one["fold"]])
+            found.append(TrainedFold(number, one["fold"], weights, trained_on, learnt))
     if not found:
         raise StoreError(
             f"The run {run_id} in {store.uri} has no finished fold to predict with; missing are {'; '.join(missing)}. "
             "Give the run's command again."
         )
     return tuple(found), tuple(missing)
+
+
+def _learnt_from(store: Store, manifest: str, split: str) -> Mapping[int, set[str]]:
+    """The audio_sha256 of the recordings that each fold was trained with; of an older store perhaps of none."""
+    found: dict[int, set[str]] = defaultdict(set)
+    paths = f"{manifest}/manifest.parquet", f"{split}/folds.parquet"
+    if not all(map(store.exists, paths)):
+        return found
+    listed, folds = store.read_table(paths[0], tables.MANIFEST), store.read_table(paths[1], tables.FOLDS)
+    sha256 = dict(zip(listed["utterance_id"].to_pylist(), listed["audio_sha256"].to_pylist(), strict=True))
+    for row in folds.to_pylist():
+        if row["part"] == "train":
+            found[row["fold"]].add(sha256[row["utterance_id"]])
+    return found
 
 
 def _counted(store: Store, entry: dict[str, Any], source: str | None) -> dict[str, int | None]:
