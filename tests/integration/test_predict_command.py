@@ -80,5 +80,8 @@ def test_many_files_over_ray_are_what_the_run_predicted(finished, recordings, tm
         assert mine["emotion"] == row["predicted"]
         probabilities = [mine[f"p_{label}"] for label in sorted(EMOTIONS)]
         np.testing.assert_allclose(probabilities, row["probabilities"], atol=1e-5)
+        assert not any("in the training" in warning for warning in mine["warnings"])
+    learnt = [path for path, row in found.items() if any("in the training of 1 of 1" in w for w in row["warnings"])]
+    assert 0 < len(learnt) <= 48 - len(stored)
     assert found["more/broken"]["emotion"] is None
     assert all(row["emotion"] for path, row in found.items() if path != "more/broken")

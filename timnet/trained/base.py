@@ -36,7 +36,7 @@ class TrainedFold:
     fold: int  # counted from 1
     weights: Mapping[str, np.ndarray]  # as training.FoldResult has them; a standardisation of the input is among them
     trained_on: str | None = None  # the corpus, where the folds of a run differ in that
-    learnt_from: frozenset[str] = frozenset()  # audio_sha256 of its recordings; empty: not known, as of every file
+    learnt_from: frozenset[str] = frozenset()  # audio_sha256 of its recordings; empty: not known, as of a file .npz
 
     @property
     def name(self) -> str:
