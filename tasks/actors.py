@@ -150,6 +150,7 @@ def commit(
 ) -> dict[str, Any]:
     """Write what a fold leaves into the folder, the marker last, and drop its checkpoint; returns the fold's metrics."""
     if store.is_done(folder):  # another run has finished the same fold meanwhile; its readers are left in peace
+        Checkpoint(store, folder).remove()  # ours, if it was saved after that one's was removed
         return store.read_json(f"{folder}/{METRICS_FILE}")
     if result.history:
         store.write_table(
@@ -173,7 +174,7 @@ def commit(
     }
     store.write_json(f"{folder}/{METRICS_FILE}", facts)
     marked = {"seed": settings.seed, "fold": settings.fold, "n_test": len(test)}
-    store.mark_done(folder, marked, apart=(CHECKPOINT_FILE,))
+    store.mark_done(folder, marked, apart=(CHECKPOINT_FILE,), timed=(HISTORY_FILE, METRICS_FILE))
     Checkpoint(store, folder).remove()
     return facts
 

@@ -188,7 +188,7 @@ class Store:
     # -- folders and their markers ----------------------------------------------------------------------------------
 
     def is_done(self, folder: str) -> bool:
-        """Whether the folder has its marker, and every file that this names with the size that it had."""
+        """Whether the folder has its marker, and every file that this names, with the size if it names one."""
         sizes = self._sizes(folder)
         if DONE not in sizes:
             return False
@@ -196,16 +196,22 @@ class Store:
             files = self._marker(folder)["files"]
         except StoreError:
             return False
-        return all(sizes.get(name) == size for name, size in files.items())
+        return all(name in sizes and size in (None, sizes[name]) for name, size in files.items())
 
     def done(self, folder: str) -> dict[str, Any]:
         """What was written into the folder's marker; raises StoreError where there is none."""
         return self._marker(folder)["facts"]
 
-    def mark_done(self, folder: str, facts: Mapping[str, Any], apart: Collection[str] = ()) -> None:
-        """Commit the folder as it is now; `apart` names files that are no part of it, such as a checkpoint."""
+    def mark_done(
+        self, folder: str, facts: Mapping[str, Any], apart: Collection[str] = (), timed: Collection[str] = ()
+    ) -> None:
+        """Commit the folder as it is now.
+
+        `apart` names files that are no part of it, such as a checkpoint. `timed` names those that say how long something
+        took: two runs that make the same folder at the same time write them in different sizes, the one over the other.
+        """
         files = {
-            name: size
+            name: None if name in timed else size
             for name, size in self._sizes(folder).items()
             # Markers of folders inside are made again by whoever makes those again, and may say more or less then.
             if name.rpartition("/")[2] != DONE and name not in apart and not name.endswith(_PARTIAL)

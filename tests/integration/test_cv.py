@@ -198,7 +198,7 @@ def test_what_was_damaged_is_made_again(finished, command, recordings, tmp_path,
     (tmp_path / "runs/first/report/index.html").write_bytes(b"")
     done = command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
     assert "of 3 folds are finished already" in done.stderr or damage is cut
-    assert ("is made again, as a file in it is broken" in done.stderr) == (damage is flipped)
+    assert "is made again, as a file in it is broken" in done.stderr
     assert predictions(tmp_path).equals(predictions(finished[0]))
     assert (tmp_path / "runs/first/report/index.html").stat().st_size > 0
     again = command.run("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)

@@ -87,6 +87,16 @@ def test_what_is_no_part_of_a_folder_may_come_and_go(store):
     assert store.is_done("work")
 
 
+def test_what_says_how_long_it_took_may_be_of_another_size_but_has_to_be_there(store):
+    store.write_json("work/data.json", [1, 2, 3])
+    store.write_json("work/seconds.json", 1.5)
+    store.mark_done("work", {}, timed=("seconds.json",))
+    store.write_json("work/seconds.json", 12.75)
+    assert store.is_done("work")
+    store.remove("work/seconds.json")
+    assert not store.is_done("work")
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"rows": 1}', b"\xff"])
 def test_a_marker_that_is_none_does_not_count(store, text):
     committed(store).write_bytes("work/_DONE.json", text)
