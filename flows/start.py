@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from flows import stopping
 from flows.command import fail, parse
@@ -91,7 +92,10 @@ def _start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
 
 @contextmanager
 def prefect_settings(api: LocalApi | None) -> Iterator[None]:
-    """Prefect's settings for the time of a command: the local API where there is one, and quiet on the terminal."""
+    """Prefect's settings for the time of a command: the server that they name, else a local API; quiet on the terminal.
+
+    Raises TimnetError where neither answers.
+    """
     from prefect import settings
 
     changes: dict[Any, Any] = {
@@ -101,6 +105,8 @@ def prefect_settings(api: LocalApi | None) -> Iterator[None]:
         settings.PREFECT_CLIENT_MAX_RETRIES: PATIENCE,
     }
     with contextlib.ExitStack() as stack:
+        if api is None and not settings.PREFECT_API_URL.value():
+            api = LocalApi()
         if api is not None:
             api.wait()  # it is closed when this process ends: Prefect sends its last events only then
             changes[settings.PREFECT_API_URL] = api.url
@@ -109,7 +115,23 @@ def prefect_settings(api: LocalApi | None) -> Iterator[None]:
         # What went wrong is said once, by the command itself; Prefect keeps its own account of it with the run.
         for name in ("prefect.flow_runs", "prefect.task_runs"):
             logging.getLogger(name).propagate = False
+        if api is None:
+            _check_server()
         yield
+
+
+def _check_server() -> None:
+    """Knock once: the client of a run is patient for minutes, in case that the server goes away in its middle."""
+    from prefect import get_client, settings
+
+    with settings.temporary_settings({settings.PREFECT_CLIENT_MAX_RETRIES: 1}), get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        where = urlsplit(settings.PREFECT_API_URL.value()).netloc.rpartition("@")[2]
+        raise TimnetError(
+            f"Prefect's server at {where} cannot be used ({' '.join(str(error).split())}). Start it with `prefect server "
+            "start`, check PREFECT_API_URL, or give --local, which needs none."
+        )
 
 
 def finish(summary: dict[str, Any]) -> Any:

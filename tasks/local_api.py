@@ -6,9 +6,11 @@ outlive a run that is killed. This one is in a session of its own, and watches a
 
 import atexit
 import os
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -36,6 +38,7 @@ class LocalApi:
     """
 
     def __init__(self) -> None:
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 # as long as the process
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
@@ -43,6 +46,7 @@ class LocalApi:
                 [sys.executable, "-m", __name__, str(listening.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
+                stderr=self._said,
                 pass_fds=[listening.fileno()],
                 env=environment | _SETTINGS,
                 start_new_session=True,
@@ -63,9 +67,15 @@ class LocalApi:
         self.close()
         what = f"did not answer within {START_TIMEOUT_S} s" if code is None else f"ended with exit status {code}"
         raise TimnetError(
-            f"Prefect's temporary API {what}. `prefect server start` shows why; with a server of your own and its "
-            "PREFECT_API_URL, run without --local."
+            f"Prefect's temporary API {what}{self._error()}. Check that PREFECT_HOME (~/.prefect) can be written; "
+            "`prefect server start` says more. With a server of your own and its PREFECT_API_URL, run without --local."
         )
+
+    def _error(self) -> str:
+        """The last error that it printed, for a message; empty where it printed none."""
+        self._said.seek(0)
+        found = re.findall(r"^[\w.]+(?:Error|Exception)\b: .*", self._said.read(), re.MULTILINE)
+        return f" ({found[-1].rstrip('.')})" if found else ""
 
     def close(self) -> None:
         assert self._process.stdin is not None
