@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 import tasks
 import timnet
@@ -34,6 +36,8 @@ WORKER_ENVIRONMENT = {
         f"glibc.malloc.{name}" for name in ("hugetlb=1", "arena_max=1", "mmap_max=0", f"trim_threshold={16 * 2**30}")
     ),
 }
+
+_AUTHENTICATION = " One that asks for a token wants RAY_AUTH_MODE=token here, too, and the token in RAY_AUTH_TOKEN or ~/.ray/auth_token."
 
 
 @contextmanager
@@ -64,7 +68,24 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def _start(where: dict[str, Any]) -> None:
-    ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+    with _on_loopback(where["address"] == LOCAL), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Ray Client connection timed out")  # said by the error, too
+        ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+
+
+@contextmanager
+def _on_loopback(alone: bool) -> Iterator[None]:
+    """Where a Ray is started for this machine alone, have it listen here alone.
+
+    On Linux it would be open to the whole network, in case that other nodes want to join. On macOS and Windows it is not,
+    by this constant, which Ray has no option for.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not alone
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _wait(started: Future, address: str | None) -> None:
@@ -75,7 +96,7 @@ def _wait(started: Future, address: str | None) -> None:
             _set_again(handler)
         started.result()
     except Exception as error:  # Ray raises it as such where a busy machine starts too slowly
-        raise _nobody_answers(address, error) from error
+        raise _nobody_answers(address, error, _AUTHENTICATION) from error
     finally:
         concurrent.futures.wait([started])  # also after a signal: nobody can shut down what is just starting
         _set_again(handler)
@@ -97,14 +118,20 @@ def _check_answers(address: str | None) -> None:
         raise _nobody_answers(address, error) from error
 
 
-def _nobody_answers(address: str | None, error: Exception) -> TimnetError:
+def _nobody_answers(address: str | None, error: Exception, advice: str = "") -> TimnetError:
     if address in (None, LOCAL):
         return TimnetError(
             f"Ray could not be started on this machine ({error}). Its logs are in /tmp/ray/session_latest."
         )
+    said = " ".join(str(error).split()).rstrip(".")
+    if "Starting Ray client server failed" in said:
+        return ConfigError(
+            f"--ray-address {address}: {said}. Often gRPC has ended it while it was being started: give the command again, "
+            "and start the head node with GRPC_ENABLE_FORK_SUPPORT=0, where that does not happen."
+        )
     return ConfigError(
-        f"--ray-address {address}: no Ray cluster answers there ({error}). Allowed are local, auto, host:port and "
-        "ray://host:port; `ray status` on the head node tells whether it is up."
+        f"--ray-address {address}: no Ray cluster answers there ({said}). Allowed are local, auto, host:port and "
+        f"ray://host:port; `ray status` on the head node tells whether it is up.{advice}"
     )
 
 

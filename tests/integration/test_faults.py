@@ -5,19 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
-from tiny import SETTINGS, Process, predictions, processes, until
+from tiny import SETTINGS, predictions, trainers, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
-
-
-def trainers(is_mine: Callable[[Process], bool]) -> list[int]:
-    """Process ids of the trainer actors that are chosen."""
-    return [one.pid for one in processes() if one.title.startswith(b"ray::FoldTrainer") and is_mine(one)]
 
 
 def checkpoints(store: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from served import Prefect
-from tiny import SETTINGS, finished_folds, predictions, processes, until
+from tiny import SETTINGS, finished_folds, of_ray, predictions, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
@@ -17,20 +17,6 @@ SAME = {
     "checkpoint_every_epochs": 2, "max_parallel": 2,
 }  # fmt: skip
 AWAY_S = 60
-
-
-def of_ray(prefect: Prefect) -> list[bytes]:
-    """What Ray has started for the runs of this Prefect, and is still there."""
-    found = []
-    for one in processes():
-        try:
-            environment = Path(f"/proc/{one.pid}/environ").read_bytes()
-        except OSError:
-            continue
-        is_ray = one.title.startswith(b"ray::") or b"/ray/core/" in one.title or b"/ray/dashboard/" in one.title
-        if is_ray and one.state != "Z" and os.fsencode(prefect.home) in environment:
-            found.append(one.title)
-    return found
 
 
 def training(prefect: Prefect, store: Path) -> bool:
@@ -50,7 +36,7 @@ def test_a_server_that_is_away_for_a_minute_costs_nothing(prefect, finished):
     ended = prefect.ended(run)
     assert ended["state"]["name"] == "Completed", f"{ended['state']}\n{prefect.log('worker')}"
     assert predictions(store).equals(predictions(finished[0]))
-    until(lambda: not of_ray(prefect), 90)
+    until(lambda: not of_ray(prefect.home), 90)
 
 
 def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect, command, recordings, tmp_path):
@@ -58,10 +44,10 @@ def test_a_cancelled_run_leaves_nothing_at_work_and_can_be_gone_on_with(prefect,
     store = prefect.home / "cancelled"
     run = prefect.begin("timnet-cv/one-corpus", **longer, store=str(store))
     until(lambda: training(prefect, store), 150)
-    assert of_ray(prefect)
+    assert of_ray(prefect.home)
     prefect.run("flow-run", "cancel", run)
     assert prefect.ended(run)["state"]["name"] == "Cancelled"
-    until(lambda: not of_ray(prefect), 90)
+    until(lambda: not of_ray(prefect.home), 90)
     assert finished_folds(store) < 3
     assert not (store / "runs/first/_DONE.json").exists()
     again = prefect.ended(prefect.begin("timnet-cv/one-corpus", **longer, store=str(store)))

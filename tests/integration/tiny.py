@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -103,6 +103,25 @@ def processes() -> Iterator[Process]:
             except OSError:
                 continue
             yield Process(int(entry), int(parent), int(session), state, title)
+
+
+def trainers(is_mine: Callable[[Process], bool]) -> list[int]:
+    """Process ids of the trainer actors that are chosen."""
+    return [one.pid for one in processes() if one.title.startswith(b"ray::FoldTrainer") and is_mine(one)]
+
+
+def of_ray(folder: Path) -> list[bytes]:
+    """Titles of what Ray has started with this folder in its environment, and is still there."""
+    found = []
+    for one in processes():
+        try:
+            environment = Path(f"/proc/{one.pid}/environ").read_bytes()
+        except OSError:
+            continue
+        is_ray = one.title.startswith(b"ray::") or b"/ray/core/" in one.title or b"/ray/dashboard/" in one.title
+        if is_ray and one.state != "Z" and os.fsencode(folder) in environment:
+            found.append(one.title)
+    return found
 
 
 @dataclass

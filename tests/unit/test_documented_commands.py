@@ -17,6 +17,7 @@ FLOWS = {
 # What is not ours: these only have to be known here, with the test that uses them, or because nothing here can run them.
 OTHERS = {
     "prefect": "tests/integration/test_deployment.py",
+    "ray": "tests/integration/test_ray_start.py",
     "docker": "no engine; tests/unit/test_infra.py reads the files",
     "install": "the file with the secrets of compose",
     "pip": "the extra of pyproject.toml, which the environment has",

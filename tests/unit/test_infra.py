@@ -84,6 +84,11 @@ def test_no_stage_of_the_image_ends_as_root():
         assert re.findall(r"^USER (\S+)", stage, re.MULTILINE)[-1] == "1000:1000"
 
 
+def test_the_image_keeps_grpc_from_ending_drivers_that_join_as_clients():
+    """As tests/integration/test_ray_start.py starts its head; the gpu target is made from the cpu target."""
+    assert "    GRPC_ENABLE_FORK_SUPPORT=0 \\\n" in DOCKERFILE.partition("FROM cpu AS gpu")[0]
+
+
 def test_what_the_image_copies_is_there_and_reaches_the_builder():
     sent = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
     copied = [part for line in re.findall(r"^COPY (.+)$", DOCKERFILE, re.MULTILINE) for part in line.split()[:-1]]
