@@ -39,24 +39,24 @@ class Started:
         return f"ray://127.0.0.1:{self.client_port}"
 
     def start(self, *arguments: str) -> None:
+        """Start a node, and wait until the cluster has it."""
         ray = Path(sys.executable).with_name("ray")
-        with (self.folder / f"node{len(self.nodes)}.log").open("w") as log:
+        said = self.folder / f"node{len(self.nodes)}.log"
+        with said.open("w") as log:
             node = subprocess.Popen(
                 [ray, "start", "--block", "--num-gpus=1", "--disable-usage-stats", *arguments],
                 env=os.environ | self.variables | {"GRPC_ENABLE_FORK_SUPPORT": "0"},  # see docs/cluster.md
                 stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self.nodes.append(node)
+        until(lambda: "Ray runtime started" in said.read_text() or node.poll() is not None)
+        assert node.poll() is None, said.read_text()
 
     def n_raylets(self) -> int:
-        assert all(node.poll() is None for node in self.nodes), self.log()
         return sum(b"/raylet/raylet" in title for title in of_ray(self.folder))
 
     def trainers(self) -> list[bytes]:
         return [title for title in of_ray(self.folder) if title.startswith(b"ray::FoldTrainer")]
-
-    def log(self) -> str:
-        return "\n".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     def stop(self) -> None:
         for node in reversed(self.nodes):
@@ -78,10 +78,8 @@ def started() -> Iterator[Started]:
                 "--head", "--num-cpus=0", "--num-gpus=0", f"--port={cluster.port}", "--include-dashboard=false",
                 f"--ray-client-server-port={cluster.client_port}",
             )  # fmt: skip
-            until(lambda: cluster.n_raylets() == 1, 120)
             for _ in range(NODES):
                 cluster.start("--num-cpus=1", f"--address=127.0.0.1:{cluster.port}")
-            until(lambda: cluster.n_raylets() == 1 + NODES, 120)
             yield cluster
         finally:
             cluster.stop()
