@@ -56,7 +56,9 @@ def test_one_fold_alone(tmp_path, store, capsys):
     arguments = ["--seed", "7", "--fold", "2", "--format", "npz", "--store", store.uri]
     main(["export", "--model", f"{tmp_path}/given.npz", "--output", f"{tmp_path}/b.npz", *arguments])
     assert [one.name for one in of_file(tmp_path / "b.npz").folds] == ["seed 7 fold 2"]
-    assert "This file is seed 7 fold 2 alone." in (tmp_path / "b.npz.md").read_text()
+    said = (tmp_path / "b.npz.md").read_text()
+    assert "- made of: seed 7 fold 2\n" in said
+    assert "No score of this model is known here." in said  # the file's are those of both of its folds
 
 
 @pytest.mark.parametrize(
@@ -247,9 +249,13 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
 @pytest.mark.parametrize(
     ("changes", "there", "gone"),
     [
-        ({"licence": "CC0"}, "CC0 puts no condition", "excludes commercial use"),
-        ({"licence": "by agreement"}, "Whoever has the recordings agreed to terms", "excludes commercial use"),
-        ({"licence": ""}, "Nobody noted it.", "excludes commercial use"),
+        ({"licences": {"SPOKEN": "CC0"}}, "CC0 puts no condition", "excludes commercial use"),
+        ({"licences": {"SPOKEN": "by agreement"}}, "Whoever has the recordings agreed to terms", "excludes commercial"),
+        ({"licences": {"SPOKEN": "not stated"}}, "Licence of SPOKEN: Nobody noted it.", "Whoever has the recordings"),
+        ({"licences": {"SPOKEN": ""}}, "| licence of SPOKEN | not stated |", "Whoever has the recordings"),
+        ({"recorded": {"language": "not stated"}}, "**Languages that it did not hear in training.**", "other than"),
+        ({"folds": svm().folds[:1]}, "This file is seed 7 fold 1 alone. The scores below are those of this fold", "the folds"),
+        ({"folds": svm().folds[:1]}, "| | this fold | without listening |", "mean ± sd"),
         ({"scores": {}}, "No score of this model is known here.", "| WAR |"),
         ({"protocol": {"name": "x", "description": "y", "selection": "test"}}, "chosen ON THE TEST FOLD", "Other speakers"),
         ({"synthetic": True}, "It was trained on speech that a program made", "Languages other"),
@@ -266,6 +272,58 @@ def test_the_card_follows_the_model(tmp_path, store, changes, there, gone):
     assert there in said
     if gone != "nothing":
         assert gone not in said
+
+
+def test_every_licence_of_several_corpora_is_judged_by_itself_the_strictest_first(tmp_path, store):
+    licences = {
+        "EMODB": "CC0",
+        "RAVDESS": "CC BY-NC-SA 4.0",
+        "SAVEE": "registration with a university",
+        "mine": "not stated",
+    }
+    said = card(tmp_path, store, replace(svm(), licences=licences))
+    for name, licence in licences.items():
+        assert f"| licence of {name} | {licence} |" in said
+    at = [
+        said.index(f"- Licence of {words}")
+        for words in ("SAVEE: Whoever", "mine: Nobody", "RAVDESS: **This licence excludes", "EMODB: CC0 puts")
+    ]
+    assert at == sorted(at)
+    assert json.loads((tmp_path / "a.npz.json").read_text())["corpus"]["licences"] == licences
+
+
+def test_beside_a_choice_on_the_test_fold_stands_what_honest_choices_give(tmp_path, store):
+    gain = {"gain": {"uar": {"difference": 0.0801, "interval": [0.05, 0.11]}}}
+    of_choices = {
+        "last": {"war": 0.51, "uar": 0.5001} | gain,
+        "test": {"war": 0.6087, "uar": 0.5924},
+    }
+    leaky = {"name": "published-leaky", "description": "the choice made ON THE TEST FOLD", "selection": "test"}
+    shared = ["In every fold, up to 4 speakers are in training and test at once: expect less from strangers."]
+    said = card(
+        tmp_path,
+        store,
+        replace(svm(), protocol=leaky, scores=svm().scores | {"choices": of_choices, "sharing": shared}),
+    )
+    honest, test = (
+        "| chosen by no data | 51.00 % | 50.01 % | +8.01 [+5.00, +11.00] |",
+        "| chosen ON THE TEST FOLD | 60.87 % | 59.24 % | – |",
+    )
+    assert f"{honest}\n{test}\n" in said
+    assert said.index(honest) < said.index("| WAR | 60.87 %")
+    assert f"- {shared[0]}" in said
+    assert "epoch" not in said  # it is an SVM
+
+
+def test_of_released_weights_it_gives_what_their_authors_report(tmp_path, store):
+    published = {"test": {"war": 0.92, "uar": 0.92}, "last": {"war": 0.8656, "uar": None}}
+    said = card(tmp_path, store, replace(svm(), scores={"published": published}, run_id=None))
+    assert (
+        "| reported, chosen by no data | 86.56 % | – |\n| reported, chosen ON THE TEST FOLD | 92.00 % | 92.00 % |"
+        in said
+    )
+    assert "Nothing was measured here. TIM-Net's authors report for all folds" in said
+    assert "No score" not in said
 
 
 def test_of_a_run_across_corpora_it_says_what_each_fold_was_trained_on(tmp_path, store):

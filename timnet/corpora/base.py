@@ -143,6 +143,8 @@ def _version(full: str, info: Mapping[str, Any]) -> str:
     return str(info.get("ETag") or info.get("LastModified") or info.get("mtime") or "")
 
 
+NOT_STATED = "not stated"  # as language or licence of a corpus
+
 # What libsndfile reads and people keep speech in, and recordings that it does not read: those are named, not passed over.
 AUDIO_SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64",
