@@ -133,6 +133,54 @@ def test_a_check_that_fails_leaves_everything_as_it_was(tmp_path, store, form, t
         assert hashes(tmp_path / "out") == before
 
 
+MD, JSON = "a.npz.md", "a.npz.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda out: (out / "a.npz").write_text("mine"), "a.npz is not what an export wrote"),
+        (lambda out: (out / MD).write_text("mine"), "a.npz.md is not what an export wrote"),
+        (lambda out: (out / JSON).write_text("{}"), "is not what an export wrote"),
+        (lambda out: (out / JSON).write_text("[1]"), "is not what an export wrote"),
+        (lambda out: (out / JSON).unlink(), "a.npz is not what an export wrote"),
+        (lambda out: [path.unlink() for path in out.iterdir()] and (out / "a.npz").mkdir(), "a.npz is a folder"),
+        (lambda out: (out / MD).unlink() or (out / MD).mkdir(), "a.npz.md is a folder"),
+        (lambda out: (out / JSON).unlink() or (out / JSON).mkdir(), "is not what an export wrote"),
+    ],
+)
+def test_nothing_is_replaced_but_what_an_export_wrote(tmp_path, store, capsys, change, text):
+    save(svm(), tmp_path / "given.npz")
+    command = ["export", "--model", f"{tmp_path}/given.npz", "--output", f"{tmp_path}/out/a.npz", "--store", store.uri]
+    main(command)
+    main(command)  # what it wrote itself it replaces
+    change(tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    assert f"{text}, and is not replaced. Give another name" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()} == before
+
+
+def test_json_and_card_name_the_model_that_they_are_about(tmp_path, store):
+    export(svm(), NPZ, tmp_path / "a.npz", examples(svm(), store))
+    facts, sums = json.loads((tmp_path / JSON).read_text()), hashes(tmp_path)
+    assert (facts["file"]["sha256"], facts["card"]["sha256"]) == (sums["a.npz"], sums[MD])
+    assert f"SHA-256 `{sums['a.npz']}`" in (tmp_path / MD).read_text()
+
+
+def test_nothing_of_this_machine_goes_along(tmp_path, store):
+    for root in (tmp_path / "data", tmp_path / "none"):
+        for number in range(2 if root.name == "data" else 0):
+            path = root / "SPOKEN" / ("happy", "sad")[number] / "1.wav"
+            path.parent.mkdir(parents=True)
+            soundfile.write(path, demo.utterance("s01", "t1", "happy"), 16_000)
+        export(svm(), NPZ, tmp_path / "a.npz", examples(svm(), store, str(root)))
+        for name in (MD, JSON, "a.npz"):
+            assert str(tmp_path).encode() not in (tmp_path / name).read_bytes()
+
+
 def test_the_command_ends_with_1_where_the_check_fails(tmp_path, store, monkeypatch, capsys):
     save(svm(), tmp_path / "given.npz")
     monkeypatch.setitem(FORMATS, "npz", replace(NPZ, write=other_weights))
@@ -190,7 +238,7 @@ def test_recordings_come_second(tmp_path, store):
     path.write_bytes(b"no sound")
     found = examples(svm(), store, f"{tmp_path}/data")
     assert found.real
-    assert found.source == f"recordings of SPOKEN in {tmp_path}/data"
+    assert (found.source, found.where) == ("recordings of SPOKEN", f"They are from {tmp_path}/data.")
     assert len(found.features) in (7, 8)
     samples, rate_hz = audio.read((tmp_path / "data/SPOKEN/sad/00.wav").read_bytes(), "00.wav")
     np.testing.assert_array_equal(found.features[0], features.extract(samples, rate_hz, PROFILE, SIGNAL_LENGTH))
@@ -201,10 +249,9 @@ def test_synthetic_speech_comes_last_and_it_is_said_why(tmp_path, store):
     assert not found.real
     assert found.features.shape == (8, 17, 39)
     assert len(np.unique(found.features[:, 8, 1])) == 8
-    assert found.source.startswith(
-        "SYNTHETIC speech made by timnet, because the store has no features of this model and no"
-    )
-    assert f"--data-root {tmp_path}/none is not there" in examples(svm(), store, f"{tmp_path}/none").source
+    assert found.source == "SYNTHETIC speech made by timnet"
+    assert found.where.endswith("the store has no features of this model, and no --data-root was given.")
+    assert f"--data-root {tmp_path}/none is not there" in examples(svm(), store, f"{tmp_path}/none").where
 
 
 # -- the card ---------------------------------------------------------------------------------------------------------
@@ -238,7 +285,7 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
         "**Languages other than Klingon.**",
         "(it heard 4 speakers)",
         "- trained with: timnet 0.1.0, keras 3.15.0",
-        "SYNTHETIC speech made by timnet, because",
+        "(SYNTHETIC speech made by timnet)",
         "**Real recordings were not at hand for it:**",
     ):
         assert part in said, part
@@ -259,7 +306,7 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
         ({"scores": {}}, "No score of this model is known here.", "| WAR |"),
         ({"protocol": {"name": "x", "description": "y", "selection": "test"}}, "chosen ON THE TEST FOLD", "Other speakers"),
         ({"synthetic": True}, "It was trained on speech that a program made", "Languages other"),
-        ({"synthetic": True}, "and its corpus is synthetic)", "Real recordings were not at hand"),
+        ({"synthetic": True}, "(SYNTHETIC speech made by timnet)", "Real recordings were not at hand"),
         ({"recorded": {}}, "Languages that it did not hear in training", "it heard"),
         ({"corpus": "EMODB"}, "It was trained on actors", "are mostly acted"),
         ({"run_id": None}, RELEASED, "run: "),
