@@ -1,7 +1,8 @@
 """A corpus that anybody may fetch: downloaded, verified, unpacked beside its place, and put there in one move.
 
 In the data root, for EMODB: `EMODB.zip.part` while it is being downloaded, `.EMODB.unpacking` while it is being unpacked
-and its recordings are counted, and then `EMODB`, which is whole or not there. Everything that the archive holds is kept, label files and texts, too.
+and its recordings are counted, and then `EMODB`, which is whole or not there. Everything that the archive holds is kept,
+label files and texts, too.
 """
 
 import fcntl

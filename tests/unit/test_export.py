@@ -238,7 +238,7 @@ def test_recordings_come_second(tmp_path, store):
     path.write_bytes(b"no sound")
     found = examples(svm(), store, f"{tmp_path}/data")
     assert found.real
-    assert (found.source, found.where) == ("recordings of SPOKEN", f"They are from {tmp_path}/data.")
+    assert (found.source, found.where) == ("recordings of SPOKEN", f"The recordings are from {tmp_path}/data.")
     assert len(found.features) in (7, 8)
     samples, rate_hz = audio.read((tmp_path / "data/SPOKEN/sad/00.wav").read_bytes(), "00.wav")
     np.testing.assert_array_equal(found.features[0], features.extract(samples, rate_hz, PROFILE, SIGNAL_LENGTH))

@@ -18,7 +18,7 @@ UNTESTED = (
 )
 ONE_OF = "This file is {name} alone. The scores below are those of this fold, on the recordings that it was tested on."
 HONEST = (
-    "**What to expect is in the first line**: the same trainings, chosen by other data than those that they were tested on. The "
+    "**What to expect is in the first line**: the same trainings, chosen by nothing that they were tested on. The "
     "last line is what this file holds."
 )
 REPORTED = (

@@ -41,7 +41,9 @@ def examples(trained: Trained, store: Store, data_root: str | None = None) -> Ex
     elif root is not None:
         try:
             if matrices := list(_recorded(trained, root)):
-                return Examples(np.stack(matrices), f"recordings of {trained.corpus}", True, f"They are from {root}.")
+                return Examples(
+                    np.stack(matrices), f"recordings of {trained.corpus}", True, f"The recordings are from {root}."
+                )
             why = f"{root} holds no recording of {trained.corpus} that can be read"
         except (ConfigError, CorpusError) as error:
             why = str(error).rstrip(".")

@@ -58,7 +58,12 @@ def _some(trained: Trained, model: str, corpus: str | None, seed: int | None, fo
     )
     if not folds:
         raise ConfigError(f"--fold {fold}: {model} holds {', '.join(one.name for one in trained.folds)}.")
-    return trained if len(folds) == len(trained.folds) else replace(trained, folds=folds, scores={})
+    if len(folds) == len(trained.folds):
+        return trained
+    kept = {
+        name: figures for name, figures in trained.scores.items() if name == "published"
+    }  # which say of what they are
+    return replace(trained, folds=folds, scores=kept)
 
 
 def _check_seed(trained: Trained, model: str, seed: int | None) -> None:
