@@ -51,9 +51,11 @@ def _where(corpus: Any, data_root: str) -> str:
 
     root, _ = corpora.entries(data_root)  # a folder that is not there is wrong use, and not every corpus missing
     try:
-        return f"in {corpora.locate(corpus, root).root}"
+        source = corpora.locate(corpus, root)
     except CorpusError:
         return f"not in {root}"
+    n, expected = len(corpus.find(source).utterances), sum((corpus.counts or {}).values())
+    return f"in {source.root}" + (f", {n} of {expected} recordings" if expected and n != expected else "")
 
 
 def _check(given: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from flows.command import add_data_root, add_model
+from flows.quiet import import_keras
 from timnet.errors import ConfigError, ExportError
 
 NOT_EXPORTED = 1  # exit status where the file could not be made, or does not give what the model gives
@@ -29,20 +30,23 @@ def _export(given: argparse.Namespace) -> None:
     name = given.format or suffix
     if name not in FORMATS:
         raise ConfigError(f"--output {given.output}: its name ends in no format; allowed are .{', .'.join(FORMATS)}.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets otherwise
-    from timnet import export, trained
+    from timnet import export, models, trained
     from timnet.store import Store
 
     store = Store(given.store)
     model = trained.resolve(given.model, store, given.corpus, given.seed, given.fold)
     form = export.FORMATS[name]
     export.check_use(model, form, given.output)
+    export.check_place(given.output)
+    if models.get(model.model.name).is_network:
+        import_keras()
     print(f"Model: {model.name} ({len(model.folds)} folds)", *(f"! {note}" for note in trained.notes(model)), sep="\n")
     try:
-        done = export.export(model, form, given.output, export.examples(model, store, given.data_root))
+        examples = export.examples(model, store, given.data_root)
+        done = export.export(model, form, given.output, examples)
     except ExportError as error:
         print(f"timnet: {error}", file=sys.stderr)
         raise SystemExit(NOT_EXPORTED) from None
-    print(done.check.sentence)
+    print(" ".join([done.check.sentence, examples.where]).rstrip())
     print(f"Written: {done.path} ({done.n_bytes / 2**20:.1f} MiB)")
     print(f"Model card: {done.card}; for programs: {done.json}")

@@ -42,7 +42,7 @@ def print_steps(corpus: "Corpus", data_root: str | None) -> None:
 
 
 def _fetch(given: argparse.Namespace) -> None:
-    from timnet import corpora, fetching
+    from timnet import corpora, download, fetching
     from timnet.errors import ConfigError
     from timnet.plan import located_corpus
 
@@ -52,6 +52,8 @@ def _fetch(given: argparse.Namespace) -> None:
         print_steps(corpus, given.data_root)
         sys.stdout.flush()
     archive = fetching.fetchable(corpus)
+    if given.url is not None:
+        download.check_url(given.url)  # before it is shown
     n_bytes = "size not stated" if archive.n_bytes is None else f"{archive.n_bytes / 1e6:.0f} MB"
     print(f"{corpus.name}: {corpus.title}")
     print(f"  licence: {corpus.licence}{f' ({archive.terms})' if archive.terms else ''}")

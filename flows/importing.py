@@ -72,7 +72,9 @@ def _import(given: argparse.Namespace) -> None:
     with stopping.saying("Nothing was written."):
         source, found = importing.read(given.origin, rules)
         corpus = importing.card(given.name, given.origin, found)
-        place = placing.place(root, given.name, storage.local_folder(source.root), given.copy, given.replace)
+        folder = storage.local_folder(source.root)
+        read = [storage.local_folder(given.origin), *(folder / utterance.path for utterance in found.utterances)]
+        place = placing.place(root, given.name, folder, read, given.copy, given.replace)
         corpus, kept, table, problems = _checked(corpus, found, source, given.skip_bad)
         try:
             placing.write(place, kept.utterances, given.copy)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flows import stopping
 from flows.command import Environment, add_model
 from flows.printing import lines, printable
+from flows.quiet import import_keras
 from timnet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -108,9 +109,11 @@ def _predicted(
                 workers=given.workers,
                 on_progress=progress,
             )
+    from timnet import models
     from timnet.predict import Recogniser, predict
 
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets otherwise
+    if models.get(model.model.name).is_network:
+        import_keras()
     return list(predict((one.read() for one in inputs), Recogniser(model), hop_s, in_windows=in_windows))
 
 

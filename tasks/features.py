@@ -43,7 +43,7 @@ def scan(name: str, planned: CorpusPlan, context: RunContext) -> Scanned:
     if corpus.synthetic:
         with context.timed(f"make {name}"):
             demo.write(store)
-    listing = dict(source.listing)
+    listing = {**source.listing, **dict.fromkeys(source.not_text)}
     target = f"manifests/{corpus.name}/{identity(SCAN_VERSION, corpus.name, list(corpus.labels), source.root, listing)}"
     reused = store.is_done(target)
     if not reused:

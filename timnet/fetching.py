@@ -1,7 +1,8 @@
 """A corpus that anybody may fetch: downloaded, verified, unpacked beside its place, and put there in one move.
 
-In the data root, for EMODB: `EMODB.zip.part` while it is being downloaded, `.EMODB.unpacking` while it is being unpacked,
-and then `EMODB`, which is whole or not there. Everything that the archive holds is kept, label files and texts, too.
+In the data root, for EMODB: `EMODB.zip.part` while it is being downloaded, `.EMODB.unpacking` while it is being unpacked
+and its recordings are counted, and then `EMODB`, which is whole or not there. Everything that the archive holds is kept,
+label files and texts, too.
 """
 
 import fcntl
@@ -9,13 +10,14 @@ import hashlib
 import os
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from timnet import archives, download, partial_file, storage
 from timnet.archives import Limits
-from timnet.corpora.base import Corpus, Download
+from timnet.corpora.base import Corpus, Download, Source
 from timnet.download import PATIENT, Patience
 from timnet.errors import ArchiveError, ConfigError, DownloadError
 
@@ -44,7 +46,7 @@ def fetch(
     address = url or archive.url
     download.check_url(address)
     root = storage.local_folder(data_root)
-    target, part, limits = root / corpus.name, root / f"{corpus.name}.zip.part", limits_of(corpus)
+    target, part = root / corpus.name, root / f"{corpus.name}.zip.part"
     refuse_existing(corpus, data_root)
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -53,13 +55,13 @@ def fetch(
             download.download(
                 address,
                 part,
-                archive.n_bytes or limits.n_bytes,
+                archive.n_bytes or limits_of(corpus).n_bytes,
                 say=say,
                 progress=lambda done, total: progress("downloading", done, total or archive.n_bytes),
                 patience=patience,
             )
             verify(corpus.name, archive, part)
-            _unpack(part, target, limits, lambda done, total: progress("unpacking", done, total))
+            _unpack(corpus, part, target, lambda done, total: progress("unpacking", done, total))
             partial_file.remove(part)
     except ArchiveError as error:
         raise ArchiveError(
@@ -144,16 +146,31 @@ def verify(name: str, archive: Download, part: Path) -> None:
         )
 
 
-def _unpack(part: Path, target: Path, limits: Limits, progress: Callable[[int, int], None]) -> None:
+def _unpack(corpus: Corpus, part: Path, target: Path, progress: Callable[[int, int], None]) -> None:
     beside = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
     try:
-        archives.unpack(part, beside, limits, progress)
+        archives.unpack(part, beside, limits_of(corpus), progress)
+        _check_recordings(corpus, beside)
+        os.sync()  # a power cut must not leave a folder of empty files under the corpus's name
+        beside.rename(target)
     except ArchiveError:
         partial_file.forget(part)
         raise
-    os.sync()  # a power cut must not leave a folder of empty files under the corpus's name
-    beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _check_recordings(corpus: Corpus, folder: Path) -> None:
+    """Raises ArchiveError where the names of the files do not say that every emotion is there as often as it has to be."""
+    found = corpus.find(Source(str(folder)))
+    there = Counter(utterance.emotion for utterance in found.utterances)
+    counts = (corpus.counts or {}).items()
+    if wrong := [
+        f"{there[emotion]} recordings of {emotion} instead of {n}" for emotion, n in counts if there[emotion] != n
+    ]:
+        first = f" {found.problems[0].message}" if found.problems else ""
+        raise ArchiveError(f"The archive is not all of {corpus.name}: it holds {', '.join(wrong)}.{first}")
 
 
 def _refuse_full(archive: Download, part: Path) -> None:

@@ -310,7 +310,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "published-leaky",
-            "k random folds and the epoch chosen ON THE TEST FOLD, as first published: only to show what that gains",
+            "k random folds and the choice made ON THE TEST FOLD, as first published: only to show what that gains",
             "test",
             (),
             _published,

@@ -29,6 +29,7 @@ def test_a_run_as_a_keras_file(finished, tmp_path):
         timeout=240,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert done.stderr == ""
     assert "on 8 examples (stored features of the run first)" in done.stdout
     assert "8 of 8 are given the same emotion" in done.stdout
     facts = json.loads((tmp_path / "tiny.keras.json").read_text())

@@ -18,7 +18,8 @@ def root(tmp_path):
         for speaker in ("ann", "bo"):
             path = tmp_path / "mine" / emotion / speaker / "1.wav"
             path.parent.mkdir(parents=True)
-            soundfile.write(path, 0.1 * np.sin(np.arange(8000) / 9), 8000)
+            noise = np.random.default_rng([len(emotion), len(speaker)]).normal(size=8000)
+            soundfile.write(path, 0.1 * noise, 8000)
     return tmp_path
 
 
@@ -53,7 +54,7 @@ def test_the_list_says_what_is_here(tmp_path, capsys):
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  here:")]
     assert lines == [
         f"  here: not in {tmp_path}",
-        f"  here: in {tmp_path}/emodb",
+        f"  here: in {tmp_path}/emodb, 1 of 535 recordings",
         *[f"  here: not in {tmp_path}"] * 4,
     ]
     with pytest.raises(SystemExit) as caught:
@@ -80,6 +81,21 @@ def test_what_is_wrong_is_listed_and_is_the_exit_status(root, capsys):
     assert "problem: sad/bo/2.wav is an empty file (0 bytes)." in said
     assert "problem: sad/bo/3.m4a: recordings of this kind cannot be read." in said
     assert said.endswith("2 problems.\n")
+
+
+def test_one_recording_under_two_emotions_is_a_problem_and_a_copy_is_a_note(root, capsys):
+    wav = (root / "mine/sad/bo/1.wav").read_bytes()
+    (root / "mine/sad/bo/2.wav").write_bytes(wav)
+    main(["corpora", "check", "mine", "--data-root", str(root)])
+    said = capsys.readouterr().out
+    assert "note: 1 recordings are the same as another, sample by sample.\nNothing is wrong with it.\n" in said
+    (root / "mine/angry/bo/3.wav").write_bytes(wav)
+    with pytest.raises(SystemExit) as caught:
+        main(["corpora", "check", "mine", "--data-root", str(root)])
+    assert caught.value.code == 1
+    said = capsys.readouterr().out
+    assert said.count("one recording under several names, with several emotions. Keep the right one.") == 3
+    assert said.endswith("3 problems.\n")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def test_one_fold_alone(tmp_path, store, capsys):
     arguments = ["--seed", "7", "--fold", "2", "--format", "npz", "--store", store.uri]
     main(["export", "--model", f"{tmp_path}/given.npz", "--output", f"{tmp_path}/b.npz", *arguments])
     assert [one.name for one in of_file(tmp_path / "b.npz").folds] == ["seed 7 fold 2"]
-    assert "This file is seed 7 fold 2 alone." in (tmp_path / "b.npz.md").read_text()
+    said = (tmp_path / "b.npz.md").read_text()
+    assert "- made of: seed 7 fold 2\n" in said
+    assert "No score of this model is known here." in said  # the file's are those of both of its folds
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,54 @@ def test_a_check_that_fails_leaves_everything_as_it_was(tmp_path, store, form, t
         assert hashes(tmp_path / "out") == before
 
 
+MD, JSON = "a.npz.md", "a.npz.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda out: (out / "a.npz").write_text("mine"), "a.npz is not what an export wrote"),
+        (lambda out: (out / MD).write_text("mine"), "a.npz.md is not what an export wrote"),
+        (lambda out: (out / JSON).write_text("{}"), "is not what an export wrote"),
+        (lambda out: (out / JSON).write_text("[1]"), "is not what an export wrote"),
+        (lambda out: (out / JSON).unlink(), "a.npz is not what an export wrote"),
+        (lambda out: [path.unlink() for path in out.iterdir()] and (out / "a.npz").mkdir(), "a.npz is a folder"),
+        (lambda out: (out / MD).unlink() or (out / MD).mkdir(), "a.npz.md is a folder"),
+        (lambda out: (out / JSON).unlink() or (out / JSON).mkdir(), "is not what an export wrote"),
+    ],
+)
+def test_nothing_is_replaced_but_what_an_export_wrote(tmp_path, store, capsys, change, text):
+    save(svm(), tmp_path / "given.npz")
+    command = ["export", "--model", f"{tmp_path}/given.npz", "--output", f"{tmp_path}/out/a.npz", "--store", store.uri]
+    main(command)
+    main(command)  # what it wrote itself it replaces
+    change(tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    assert f"{text}, and is not replaced. Give another name" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()} == before
+
+
+def test_json_and_card_name_the_model_that_they_are_about(tmp_path, store):
+    export(svm(), NPZ, tmp_path / "a.npz", examples(svm(), store))
+    facts, sums = json.loads((tmp_path / JSON).read_text()), hashes(tmp_path)
+    assert (facts["file"]["sha256"], facts["card"]["sha256"]) == (sums["a.npz"], sums[MD])
+    assert f"SHA-256 `{sums['a.npz']}`" in (tmp_path / MD).read_text()
+
+
+def test_nothing_of_this_machine_goes_along(tmp_path, store):
+    for root in (tmp_path / "data", tmp_path / "none"):
+        for number in range(2 if root.name == "data" else 0):
+            path = root / "SPOKEN" / ("happy", "sad")[number] / "1.wav"
+            path.parent.mkdir(parents=True)
+            soundfile.write(path, demo.utterance("s01", "t1", "happy"), 16_000)
+        export(svm(), NPZ, tmp_path / "a.npz", examples(svm(), store, str(root)))
+        for name in (MD, JSON, "a.npz"):
+            assert str(tmp_path).encode() not in (tmp_path / name).read_bytes()
+
+
 def test_the_command_ends_with_1_where_the_check_fails(tmp_path, store, monkeypatch, capsys):
     save(svm(), tmp_path / "given.npz")
     monkeypatch.setitem(FORMATS, "npz", replace(NPZ, write=other_weights))
@@ -188,7 +238,7 @@ def test_recordings_come_second(tmp_path, store):
     path.write_bytes(b"no sound")
     found = examples(svm(), store, f"{tmp_path}/data")
     assert found.real
-    assert found.source == f"recordings of SPOKEN in {tmp_path}/data"
+    assert (found.source, found.where) == ("recordings of SPOKEN", f"The recordings are from {tmp_path}/data.")
     assert len(found.features) in (7, 8)
     samples, rate_hz = audio.read((tmp_path / "data/SPOKEN/sad/00.wav").read_bytes(), "00.wav")
     np.testing.assert_array_equal(found.features[0], features.extract(samples, rate_hz, PROFILE, SIGNAL_LENGTH))
@@ -199,10 +249,9 @@ def test_synthetic_speech_comes_last_and_it_is_said_why(tmp_path, store):
     assert not found.real
     assert found.features.shape == (8, 17, 39)
     assert len(np.unique(found.features[:, 8, 1])) == 8
-    assert found.source.startswith(
-        "SYNTHETIC speech made by timnet, because the store has no features of this model and no"
-    )
-    assert f"--data-root {tmp_path}/none is not there" in examples(svm(), store, f"{tmp_path}/none").source
+    assert found.source == "SYNTHETIC speech made by timnet"
+    assert found.where.endswith("the store has no features of this model, and no --data-root was given.")
+    assert f"--data-root {tmp_path}/none is not there" in examples(svm(), store, f"{tmp_path}/none").where
 
 
 # -- the card ---------------------------------------------------------------------------------------------------------
@@ -236,7 +285,7 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
         "**Languages other than Klingon.**",
         "(it heard 4 speakers)",
         "- trained with: timnet 0.1.0, keras 3.15.0",
-        "SYNTHETIC speech made by timnet, because",
+        "(SYNTHETIC speech made by timnet)",
         "**Real recordings were not at hand for it:**",
     ):
         assert part in said, part
@@ -247,13 +296,17 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
 @pytest.mark.parametrize(
     ("changes", "there", "gone"),
     [
-        ({"licence": "CC0"}, "CC0 puts no condition", "excludes commercial use"),
-        ({"licence": "by agreement"}, "Whoever has the recordings agreed to terms", "excludes commercial use"),
-        ({"licence": ""}, "Nobody noted it.", "excludes commercial use"),
+        ({"licences": {"SPOKEN": "CC0"}}, "CC0 puts no condition", "excludes commercial use"),
+        ({"licences": {"SPOKEN": "by agreement"}}, "Whoever has the recordings agreed to terms", "excludes commercial"),
+        ({"licences": {"SPOKEN": "not stated"}}, "Licence of SPOKEN: Nobody noted it.", "Whoever has the recordings"),
+        ({"licences": {"SPOKEN": ""}}, "| licence of SPOKEN | not stated |", "Whoever has the recordings"),
+        ({"recorded": {"language": "not stated"}}, "**Languages that it did not hear in training.**", "other than"),
+        ({"folds": svm().folds[:1]}, "This file is seed 7 fold 1 alone. The scores below are those of this fold", "the folds"),
+        ({"folds": svm().folds[:1]}, "| | this fold | without listening |", "mean ± sd"),
         ({"scores": {}}, "No score of this model is known here.", "| WAR |"),
         ({"protocol": {"name": "x", "description": "y", "selection": "test"}}, "chosen ON THE TEST FOLD", "Other speakers"),
         ({"synthetic": True}, "It was trained on speech that a program made", "Languages other"),
-        ({"synthetic": True}, "and its corpus is synthetic)", "Real recordings were not at hand"),
+        ({"synthetic": True}, "(SYNTHETIC speech made by timnet)", "Real recordings were not at hand"),
         ({"recorded": {}}, "Languages that it did not hear in training", "it heard"),
         ({"corpus": "EMODB"}, "It was trained on actors", "are mostly acted"),
         ({"run_id": None}, RELEASED, "run: "),
@@ -266,6 +319,58 @@ def test_the_card_follows_the_model(tmp_path, store, changes, there, gone):
     assert there in said
     if gone != "nothing":
         assert gone not in said
+
+
+def test_every_licence_of_several_corpora_is_judged_by_itself_the_strictest_first(tmp_path, store):
+    licences = {
+        "EMODB": "CC0",
+        "RAVDESS": "CC BY-NC-SA 4.0",
+        "SAVEE": "registration with a university",
+        "mine": "not stated",
+    }
+    said = card(tmp_path, store, replace(svm(), licences=licences))
+    for name, licence in licences.items():
+        assert f"| licence of {name} | {licence} |" in said
+    at = [
+        said.index(f"- Licence of {words}")
+        for words in ("SAVEE: Whoever", "mine: Nobody", "RAVDESS: **This licence excludes", "EMODB: CC0 puts")
+    ]
+    assert at == sorted(at)
+    assert json.loads((tmp_path / "a.npz.json").read_text())["corpus"]["licences"] == licences
+
+
+def test_beside_a_choice_on_the_test_fold_stands_what_honest_choices_give(tmp_path, store):
+    gain = {"gain": {"uar": {"difference": 0.0801, "interval": [0.05, 0.11]}}}
+    of_choices = {
+        "last": {"war": 0.51, "uar": 0.5001} | gain,
+        "test": {"war": 0.6087, "uar": 0.5924},
+    }
+    leaky = {"name": "published-leaky", "description": "the choice made ON THE TEST FOLD", "selection": "test"}
+    shared = ["In every fold, up to 4 speakers are in training and test at once: expect less from strangers."]
+    said = card(
+        tmp_path,
+        store,
+        replace(svm(), protocol=leaky, scores=svm().scores | {"choices": of_choices, "sharing": shared}),
+    )
+    honest, test = (
+        "| chosen by no data | 51.00 % | 50.01 % | +8.01 [+5.00, +11.00] |",
+        "| chosen ON THE TEST FOLD | 60.87 % | 59.24 % | – |",
+    )
+    assert f"{honest}\n{test}\n" in said
+    assert said.index(honest) < said.index("| WAR | 60.87 %")
+    assert f"- {shared[0]}" in said
+    assert "epoch" not in said  # it is an SVM
+
+
+def test_of_released_weights_it_gives_what_their_authors_report(tmp_path, store):
+    published = {"test": {"war": 0.92, "uar": 0.92}, "last": {"war": 0.8656, "uar": None}}
+    said = card(tmp_path, store, replace(svm(), scores={"published": published}, run_id=None))
+    assert (
+        "| reported, chosen by no data | 86.56 % | – |\n| reported, chosen ON THE TEST FOLD | 92.00 % | 92.00 % |"
+        in said
+    )
+    assert "Nothing was measured here. TIM-Net's authors report for all folds" in said
+    assert "No score" not in said
 
 
 def test_of_a_run_across_corpora_it_says_what_each_fold_was_trained_on(tmp_path, store):

@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +27,10 @@ EMODB, RAVDESS, SAVEE = (corpora.get(name) for name in ("EMODB", "RAVDESS", "SAV
 FEW = emodb_archive.archive(
     {"wav/03a01Fa.wav": emodb_archive.recording(1), "wav/08a01Wa.wav": emodb_archive.recording(2)}
 )
+SMALL = dataclasses.replace(
+    EMODB, counts=dict.fromkeys(EMODB.labels, 0) | {"happy": 1, "angry": 1}
+)  # of which FEW is all
+WHOLE = emodb_archive.recordings()
 HASTY = Patience(silence_s=5.0, waits_s=())
 
 
@@ -36,7 +42,7 @@ def root(tmp_path):
     return tmp_path / "data" / "root"  # not there yet
 
 
-def fetched(server, root, corpus=EMODB):
+def fetched(server, root, corpus=SMALL):
     return fetch(corpus, str(root), url=server.url, say=lambda _: None, progress=lambda *_: None, patience=HASTY)
 
 
@@ -78,7 +84,7 @@ def test_a_folder_that_is_there_is_not_touched(root, folder):
     ],
 )
 def test_what_the_publisher_states_is_compared(root, stated, text):
-    corpus = dataclasses.replace(EMODB, download=Download(EMODB.download.url, **stated))
+    corpus = dataclasses.replace(SMALL, download=Download(EMODB.download.url, **stated))
     with serving(FEW) as server, pytest.raises(DownloadError) as caught:
         fetched(server, root, corpus)
     assert text in str(caught.value)
@@ -88,7 +94,7 @@ def test_what_the_publisher_states_is_compared(root, stated, text):
 def test_what_the_publisher_states_is_right(root):
     right = Download(EMODB.download.url, n_bytes=len(FEW), md5=hashlib.md5(FEW).hexdigest())
     with serving(FEW) as server:
-        fetched(server, root, dataclasses.replace(EMODB, download=right))
+        fetched(server, root, dataclasses.replace(SMALL, download=right))
     assert names(root) == ["EMODB"]
 
 
@@ -112,6 +118,35 @@ def test_an_archive_that_harms_leaves_nothing(root):
     assert f"download {EMODB.download.url} yourself, look at it, and unpack it into {root}/EMODB" in str(caught.value)
     assert names(root) == []
     assert not list(root.parent.parent.rglob("escaped*"))
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({}, "it holds 0 recordings of angry instead of 1, 0 recordings of happy instead of 1."),
+        ({"wav/03a01Fa.wav": b"x"}, "it holds 0 recordings of angry instead of 1."),
+        ({f"wav/03a01{code}.wav": b"x" for code in ("Fa", "Wa", "Wb")}, "it holds 2 recordings of angry instead of 1."),
+        ({"wav/03a01Fa.wav": b"x", "wav/song.wav": b"x"}, "it holds 0 recordings of angry instead of 1. wav/song.wav: its name does not follow the rule."),
+    ],
+)  # fmt: skip
+def test_an_archive_of_something_else_leaves_nothing(root, files, text):
+    with serving(emodb_archive.archive(files)) as server:
+        with pytest.raises(ArchiveError) as caught:
+            fetched(server, root)
+        assert f"The archive is not all of EMODB: {text}" in str(caught.value)
+        assert "Nothing of it was kept." in str(caught.value)
+        assert os.listdir(root) == []
+        server.data = FEW
+        fetched(server, root)  # and the next one can come
+    assert os.listdir(root) == ["EMODB"]
+
+
+def test_an_empty_archive_leaves_nothing(root):
+    empty = io.BytesIO()
+    zipfile.ZipFile(empty, "w").close()
+    with serving(empty.getvalue()) as server, pytest.raises(ArchiveError, match="it holds 0 recordings of angry"):
+        fetched(server, root)
+    assert os.listdir(root) == []
 
 
 def test_a_page_instead_of_the_archive(root):
@@ -148,7 +183,7 @@ def test_two_at_once(root):
 
 
 def test_no_room_is_said_before_anything_is_asked(root):
-    huge = dataclasses.replace(EMODB, download=Download(EMODB.download.url, n_bytes=10**15))
+    huge = dataclasses.replace(SMALL, download=Download(EMODB.download.url, n_bytes=10**15))
     with (
         serving(FEW) as server,
         pytest.raises(DownloadError, match="has no room: about 4000000000000000 bytes are needed"),
@@ -205,7 +240,7 @@ def start(*arguments):
 
 
 def test_a_whole_corpus_is_fetched_and_checked(root, run):
-    with serving(emodb_archive.archive(emodb_archive.recordings())) as server:
+    with serving(emodb_archive.archive(WHOLE)) as server:
         status, out, err = run("EMODB", "--data-root", root, "--url", server.url)
     assert status == 0, err
     lines = out.splitlines()
@@ -219,17 +254,25 @@ def test_a_whole_corpus_is_fetched_and_checked(root, run):
     assert lines[-1] == "Nothing is wrong with it."
 
 
-def test_an_archive_that_is_not_the_corpus_is_said_by_the_check(root, run):
-    with serving(FEW) as server:
+def test_recordings_that_are_broken_are_said_by_the_check(root, run):
+    with serving(emodb_archive.archive({**WHOLE, "wav/03a01Fa.wav": b"broken"})) as server:
         status, out, _ = run("EMODB", "--data-root", root, "--url", server.url)
     assert status == 1
-    assert "problem: EMODB: angry has 1 recordings, the corpus has 127: 126 are missing." in out
+    assert "problem: wav/03a01Fa.wav cannot be read as audio" in out
+
+
+def test_another_archive_is_no_corpus(root, run):
+    with serving(FEW) as server:
+        status, _, err = run("EMODB", "--data-root", root, "--url", server.url)
+    assert status == 2
+    assert "The archive is not all of EMODB: it holds 1 recordings of angry instead of 127, " in err
+    assert os.listdir(root) == []
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_the_middle_and_the_same_command_goes_on(root, run, number, status):
     part = root / "EMODB.zip.part"
-    data = emodb_archive.archive({f"wav/03a01F{'abcd'[i]}.wav": os.urandom(20_000) for i in range(4)})
+    data = emodb_archive.archive(WHOLE)
     with serving(data, pause_after=40_000) as server:
         process = start("EMODB", "--data-root", root, "--url", server.url)
         while not (part.exists() and part.stat().st_size == 40_000):
@@ -248,7 +291,7 @@ def test_a_signal_in_the_middle_and_the_same_command_goes_on(root, run, number, 
         assert server.asked == [None, "bytes=40000-"]
         assert sum(server.sent) == len(data)
     assert names(root) == ["EMODB"]
-    assert (root / "EMODB" / "wav" / "03a01Fa.wav").stat().st_size == 20_000
+    assert (root / "EMODB" / "wav" / "03a01Fa.wav").read_bytes() == WHOLE["wav/03a01Fa.wav"]
 
 
 def test_a_licence_is_accepted_by_the_user(root, run):
@@ -287,8 +330,9 @@ def test_what_cannot_be_fetched_says_how_to_get_it(root, run):
     ],
 )
 def test_wrong_use_is_one_line(root, run, arguments, text):
-    status, _, err = run(*arguments, "--data-root", root)
+    status, out, err = run(*arguments, "--data-root", root)
     assert status == 2
     assert text in err
     assert err.count("\n") == 1
+    assert "u:p" not in out + err
     assert not root.exists()

@@ -96,7 +96,7 @@ def test_recordings_in_the_data_root_are_referred_to(data, run):
     assert status == 0
     assert f"mine in {data}/mine.csv: 12 recordings, where they are" in out
     assert found(data)[0] == ("raw/day 1/01_freude_0.wav", "01", "freude")
-    assert sorted(os.listdir(data)) == ["mine.csv", "raw"]
+    assert sorted(os.listdir(data)) == [".mine.imported.json", "mine.csv", "raw"]
 
 
 def test_a_folder_of_the_corpuss_own_name_gets_a_table_beside_it(data, run):
@@ -198,14 +198,26 @@ def test_a_list_of_files_and_a_pattern_for_the_rest(tmp_path, data, run):
     assert len(found(data)) == 12
 
 
-def test_a_table_of_the_data_root_is_relabelled_in_its_place(data, run):
+def test_a_table_of_the_data_root_is_relabelled_under_another_name(data, run):
     flat(data / "raw")
-    (data / "mine.csv").write_text("path,emotion\nraw/01_wut_0.wav,wut\nraw/01_freude_0.wav,freude\n")
-    status, _, err = run(data / "mine.csv", "--label", "wut=angry")
+    text = "path,emotion,annotator_notes\nraw/01_wut_0.wav,wut,loud\nraw/01_freude_0.wav,freude,?\n"
+    (data / "mine.csv").write_text(text)
+    for more in ([], ["--replace"]):
+        status, _, err = run(data / "mine.csv", "--label", "wut=angry", *more)
+        assert status == 2
+        assert (
+            f"{data}/mine.csv would be a corpus mine, too, and was not made by such an import: it is not replaced"
+            in err
+        )
+        assert "--replace" not in err
+    assert run(data / "mine.csv", "--label", "wut=angry", "--name", "other")[0] == 0
+    assert (data / "other.csv").read_text() == "path,emotion\nraw/01_wut_0.wav,angry\nraw/01_freude_0.wav,freude\n"
+    status, _, err = run(data / "other.csv", "--label", "angry=cross", "--name", "other", "--replace")
     assert status == 2
-    assert f"{data}/mine.csv is there already. Choose another --name, or give --replace to replace it." in err
-    assert run(data / "mine.csv", "--label", "wut=angry", "--replace")[0] == 0
-    assert (data / "mine.csv").read_text() == "path,emotion\nraw/01_wut_0.wav,angry\nraw/01_freude_0.wav,freude\n"
+    assert f"{data}/other.csv would be a corpus other, too, and is what would be imported: it is not replaced" in err
+    assert run(data / "mine.csv", "--label", "wut=cross", "--name", "other", "--replace")[0] == 0
+    assert (data / "other.csv").read_text() == "path,emotion\nraw/01_wut_0.wav,cross\nraw/01_freude_0.wav,freude\n"
+    assert (data / "mine.csv").read_text() == text
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------
@@ -283,6 +295,30 @@ def test_a_name_that_a_table_cannot_hold(tmp_path, data, run, name):
     assert tree(data) == []
 
 
+@pytest.mark.parametrize("name", [b"lat\xefn_wut.wav", b"w\xfct/x_wut.wav", b"lat\xefn_wut.m4a"])
+@pytest.mark.parametrize("how", [[], ["--pattern", r"(?s:.*)_(?P<emotion>[a-z]+)\.wav"]])
+def test_a_name_that_is_no_text_is_a_problem_of_that_recording(tmp_path, data, run, timnet_command, name, how):
+    folders = not how
+    for n, path in enumerate(["wut/x_wut.wav", "freude/y_freude.wav"]):
+        record(tmp_path / "mine" / path, n)
+    odd = tmp_path / ("mine/wut" if folders else "mine") / os.fsdecode(name)
+    odd.parent.mkdir(exist_ok=True)
+    odd.write_bytes((tmp_path / "mine/wut/x_wut.wav").read_bytes())
+    said = name.decode("utf-8", "backslashreplace") + ": its name is not UTF-8, so no table can hold it. Rename it."
+    status, _, err = run(tmp_path / "mine", *how)
+    assert status == 2
+    assert said in err
+    assert tree(data) == []
+    status, out, _ = run(tmp_path / "mine", *how, "--skip-bad")
+    assert status == 0
+    assert f"{said}\n" in out
+    assert len(found(data)) == 2
+    if folders:
+        status, out, _ = timnet_command("corpora", "check", "mine", "--data-root", tmp_path)
+        assert status == 1
+        assert f"problem: wut/{said}" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -351,6 +387,92 @@ def test_an_import_replaces_an_import_and_only_when_asked(tmp_path, data, run):
     assert not (data / "mine/recordings/01_wut_1.wav").is_symlink()
 
 
+def changed_table(corpus):
+    with (corpus / "manifest.csv").open("a") as file:
+        file.write("\n")
+
+
+def added_recording(corpus):
+    record(corpus / "recordings/new.wav", 99)
+
+
+def lost_note(corpus):
+    (corpus / ".imported.json").unlink()
+
+
+def broken_note(corpus):
+    (corpus / ".imported.json").write_text("[]")
+
+
+def link_elsewhere(corpus):
+    (corpus / "recordings/01_wut_0.wav").unlink()
+    (corpus / "recordings/01_wut_0.wav").symlink_to(corpus.parent.parent / "own/01_wut_1.wav")
+
+
+def odd_name(corpus):
+    (corpus / os.fsdecode(b"lat\xefn.txt")).touch()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (changed_table, "was changed since it was imported (manifest.csv)"),
+        (added_recording, "was changed since it was imported (recordings/new.wav)"),
+        (link_elsewhere, "was changed since it was imported (recordings/01_wut_0.wav)"),
+        (odd_name, r"was changed since it was imported (lat\xefn.txt)"),
+        (lost_note, "was not made by such an import"),
+        (broken_note, "/mine/.imported.json cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("how", [[], ["--copy"]])
+def test_an_import_that_was_changed_since_is_not_replaced(tmp_path, data, run, change, why, how):
+    flat(tmp_path / "own")
+    assert run(tmp_path / "own", "--pattern", PATTERN, *how)[0] == 0
+    change(data / "mine")
+    before = tree(data)
+    status, _, err = run(tmp_path / "own", "--pattern", PATTERN, "--replace")
+    assert status == 2
+    assert f"{why}: it is not replaced. Choose another --name, or rename or delete it." in err
+    assert tree(data) == before
+
+
+def test_a_table_of_an_import_that_was_changed_since_is_not_replaced(data, run):
+    flat(data / "raw")
+    assert run(data / "raw", "--pattern", PATTERN)[0] == 0
+    assert run(data / "raw", "--pattern", PATTERN, "--replace")[0] == 0
+    text = (data / "mine.csv").read_text().replace("wut", "angry")
+    (data / "mine.csv").write_text(text)
+    status, _, err = run(data / "raw", "--pattern", PATTERN, "--replace")
+    assert status == 2
+    assert "was changed since it was imported (mine.csv): it is not replaced" in err
+    assert (data / "mine.csv").read_text() == text
+
+
+def test_what_is_imported_is_not_replaced_by_itself(tmp_path, data, run):
+    """Copies may be the only ones by now; also where they are reached by a link."""
+    flat(tmp_path / "own")
+    assert run(tmp_path / "own", "--pattern", PATTERN, "--copy")[0] == 0
+    (tmp_path / "link").symlink_to(data / "mine/recordings")
+    before = tree(data)
+    for origin in (data / "mine/recordings", tmp_path / "link"):
+        status, _, err = run(origin, "--pattern", PATTERN, "--copy", "--replace")
+        assert status == 2
+        assert f"{data}/mine would be a corpus mine, too, and is what would be imported: it is not replaced" in err
+    assert tree(data) == before
+
+
+def test_a_folder_of_somebody_that_looks_like_an_import_is_not_replaced(tmp_path, data, run):
+    flat(data / "mine/recordings")
+    rows = [f"recordings/{path.name},wut" for path in (data / "mine/recordings").iterdir()]
+    (data / "mine/manifest.csv").write_text("\n".join(["path,emotion", *rows]))
+    flat(tmp_path / "own")
+    before = tree(data)
+    status, _, err = run(tmp_path / "own", "--pattern", PATTERN, "--replace")
+    assert status == 2
+    assert "was not made by such an import: it is not replaced" in err
+    assert tree(data) == before
+
+
 @pytest.mark.parametrize(
     "there", ["mine/angry/1.wav", "mine/manifest.csv", "mine.parquet", "mine.csv", "mine/recordings/x.wav"]
 )
@@ -380,7 +502,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, data, run):
     flat(tmp_path / "own")
     assert run(tmp_path / "own", "--pattern", PATTERN)[0] == 0
     before = tree(data)
-    place = placing.place(data, "mine", tmp_path / "own", copy=True, replace=True)
+    place = placing.place(data, "mine", tmp_path / "own", [], copy=True, replace=True)
     utterances = located_corpus("mine", str(data))[0].find(located_corpus("mine", str(data))[1]).utterances
     gone = [
         dataclasses.replace(utterances[0], path="01_wut_0.wav"),

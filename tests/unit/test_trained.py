@@ -12,7 +12,7 @@ from timnet.errors import ConfigError, StoreError, TimnetError, WeightsError
 from timnet.features import FEATURES
 from timnet.published_weights import write_weights
 from timnet.store import Store
-from timnet.trained import of_file, of_run, published, resolve, save
+from timnet.trained import notes, of_file, of_run, published, resolve, save
 
 A, B = Made("A", failed=frozenset({(46, 2)})), Made("B", labels=("calm", "cross"), synthetic=True)
 
@@ -48,7 +48,11 @@ def test_a_run_gives_all_its_folds_and_what_is_known_of_them(store):
     assert trained.synthetic
     assert trained.recorded == {"language": "Klingon", "n_recordings": 24, "n_speakers": 6}
     assert trained.protocol["selection"] == "validation"
-    assert trained.scores["pooled"] == store.read_json("runs/one/report/summary.json")["corpora"]["B"]["pooled"]
+    summary = store.read_json("runs/one/report/summary.json")["corpora"]["B"]
+    assert trained.scores == {key: summary[key] for key in trained.scores.keys() - {"sharing"}} | {
+        "sharing": trained.scores["sharing"]
+    }
+    assert trained.scores["sharing"][0].startswith("No speaker is in training and test at once")
     assert trained.versions["keras"] == "3.15.0"
     assert trained.missing == ()
     low, middle, high = trained.heard.duration_s
@@ -70,6 +74,51 @@ def test_one_corpus_one_seed_one_fold(store):
     assert len(of_run(store, "two", "b").folds) == 6
     assert [fold.seed for fold in of_run(store, "one", seed=47).folds] == [47, 47, 47]
     assert [(fold.seed, fold.fold) for fold in of_run(store, "one", seed=47, fold=3).folds] == [(47, 3)]
+
+
+def test_the_scores_are_those_of_the_folds_that_are_meant(store):
+    summary = store.read_json("runs/one/report/summary.json")["corpora"]["B"]
+    of_seed = of_run(store, "one", seed=47).scores
+    assert of_seed["pooled"] == summary["seeds"]["47"]["pooled"]
+    assert (of_seed["fold_mean"], of_seed["fold_sd"]) == (
+        summary["seeds"]["47"]["fold_mean"],
+        summary["seeds"]["47"]["fold_sd"],
+    )
+    assert (of_seed["folds_completed"], of_seed["folds_total"]) == (3, 3)
+    assert of_seed["interval"]["n_clusters"] == 6
+    assert of_seed["interval"] != summary["interval"]
+    fold = next(one for one in summary["folds"] if (one["seed"], one["fold"]) == (47, 3))
+    alone = of_run(store, "one", seed=47, fold=3).scores
+    assert alone["pooled"] == {name: fold[name] for name in ("war", "uar", "f1_macro")}
+    assert (alone["folds_total"], alone["interval"]["n_clusters"]) == (1, 2)
+    both = [one for one in summary["folds"] if one["fold"] == 3]
+    assert of_run(store, "one", fold=3).scores["pooled"]["war"] == pytest.approx(sum(one["war"] for one in both) / 2)
+
+
+def test_the_warnings_are_those_of_the_folds_that_are_meant(store):
+    assert any("Only 5 of 6 folds finished" in one for one in of_run(store, "two", "A").scores["warnings"])
+    assert any("Only 2 of 3 folds finished" in one for one in of_run(store, "two", "A", 46).scores["warnings"])
+    assert not any("finished" in one for one in of_run(store, "two", "A", 47).scores["warnings"])
+
+
+def test_folds_of_leaky_trainings_have_the_scores_of_honest_choices(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (B,), protocol="stratified-leaky", run_id="leaky")
+    summary = report.build(store, "leaky")["corpora"]["B"]
+    whole, fold = of_run(store, "leaky").scores, of_run(store, "leaky", fold=2).scores
+    assert whole["choices"] == summary["choices"]
+    assert list(fold["choices"]) == ["validation", "last", "test"]
+    assert "gain" not in fold["choices"]["validation"]  # the fold tests other recordings under each seed
+    assert fold["choices"]["test"]["war"] == fold["pooled"]["war"]
+    assert any("6 speakers are in training and test at once" in one for one in whole["sharing"])
+
+
+def test_a_store_that_lost_what_the_scores_stand_on_still_has_the_model(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (B,), run_id="one")
+    store.delete("manifests/B/k")
+    assert len(of_run(store, "one").folds) == 6
+    assert of_run(store, "one").scores == {}
 
 
 def test_folds_that_failed_are_named_beside_those_that_are_left(store):
@@ -121,8 +170,19 @@ def test_across_corpora_a_fold_is_a_corpus(store):
     assert [(fold.seed, fold.fold, fold.trained_on) for fold in alone.folds] == [(46, 2, "bo"), (47, 2, "bo")]
     assert alone.heard.peak_dbfs != trained.heard.peak_dbfs
     assert (alone.recorded["n_recordings"], alone.recorded["n_speakers"]) == (4, 1)
+    assert (alone.licences, trained.licences) == (
+        {"bo": "not stated"},
+        dict.fromkeys(("anna", "bo", "mei"), "not stated"),
+    )
+    assert alone.scores["folds_total"] == 2
+    assert alone.scores["pooled"] != trained.scores["pooled"]
     with pytest.raises(ConfigError, match="B, anna, bo, mei; received X"):
         of_run(store, "crossed", "X")
+    facts["corpora"]["B"]["sources"] = ["EMODB", "RAVDESS", "mine"]
+    store.write_json("runs/crossed/run.json", facts)
+    joint = of_run(store, "crossed")
+    assert joint.licences == {"EMODB": "CC0", "RAVDESS": "CC BY-NC-SA 4.0", "mine": "not stated"}
+    assert joint.recorded["language"] == "German, English (North American), not stated"
 
 
 def test_a_file_gives_back_what_was_saved(store, tmp_path):
@@ -175,7 +235,7 @@ def _not_finite(about, arrays):
     [
         (lambda about, arrays: arrays.update(about=np.zeros(3)), "has no entry 'about'"),
         (lambda about, arrays: arrays.update(about=np.zeros(3, np.uint8)), "says of itself what cannot be"),
-        (lambda about, arrays: _changed(about, arrays, format_version=9), "has the format 9, and this version reads 1"),
+        (lambda about, arrays: _changed(about, arrays, format_version=9), "has the format 9, and this version reads 2"),
         (lambda about, arrays: _changed(about, arrays, labels=["one"]), "6 folds, and 1 labels for 2 classes"),
         (lambda about, arrays: _changed(about, arrays, model={"name": "x"}), "says of itself what cannot be"),
         (lambda about, arrays: _changed(about, arrays, model=None), "says of itself what cannot be"),
@@ -235,6 +295,12 @@ def test_released_weights(released, store):
     assert trained.protocol["selection"] == "test"
     assert trained.recorded == {"language": "German", "n_recordings": 535, "n_speakers": 10}
     assert trained.heard.duration_s is None
+    assert trained.scores == {
+        "published": {"test": {"war": 0.957, "uar": 0.9517}, "last": {"war": 0.9028, "uar": 0.8919}}
+    }
+    said = " ".join(notes(trained))
+    assert "Its authors report, of all folds, WAR 90.28 % and UAR 89.19 % after the last epoch of training" in said
+    assert "No score" not in said
     alone = resolve(f"{released}/10-fold_weights_best_3.hdf5", store, "EMODB")
     assert [(fold.seed, fold.fold) for fold in alone.folds] == [(46, 3)]
     assert np.array_equal(alone.folds[0].weights["classifier/kernel"], trained.folds[2].weights["classifier/kernel"])
@@ -262,7 +328,10 @@ def test_a_name_is_a_run_or_a_file(store, tmp_path, monkeypatch):
     (tmp_path / "one").mkdir()
     assert resolve("one", store).run_id == "one"  # and not the folder
     assert resolve("b.npz", store, "b").run_id == "two"
-    assert [(fold.seed, fold.fold) for fold in resolve("b.npz", store, seed=47, fold=1).folds] == [(47, 1)]
+    some = resolve("b.npz", store, seed=47, fold=1)
+    assert [(fold.seed, fold.fold) for fold in some.folds] == [(47, 1)]
+    assert some.scores == {}  # of these nothing is known, of all of them it is
+    assert resolve("b.npz", store).scores == of_run(store, "two", "B").scores
     with pytest.raises(TimnetError, match=r"--corpus says what ./one was trained on"):
         resolve("./one", store)
 

@@ -71,15 +71,25 @@ class Source:
         with storage.explained(self.root):
             return self._fs.isdir(f"{self._base}/{path}".rstrip("/"))
 
-    @cached_property
+    @property
     def listing(self) -> Mapping[str, tuple[int, str]]:
         """Every file below the root: relative path -> (size in bytes, what changes with its content), sorted by path.
 
         What changes: on a disk the times and the inode, which also another file under the old name and time has
         not; on object storage the ETag.
         Hidden files and folders (a leading dot, as macOS leaves behind) are left out. Linked folders are followed.
+        Left out, too, are names that are no text: see `not_text`.
         """
-        found = {}
+        return self._listed[0]
+
+    @property
+    def not_text(self) -> tuple[str, ...]:
+        """The files below the root whose names are not UTF-8, which no table can hold, as they can be printed."""
+        return self._listed[1]
+
+    @cached_property
+    def _listed(self) -> tuple[Mapping[str, tuple[int, str]], tuple[str, ...]]:
+        found, not_text = {}, []
         with storage.explained(self.root):
             files = list(self._files(self._base, frozenset()))
         for full, info in files:
@@ -88,8 +98,11 @@ class Source:
                 continue
             if any(part.startswith(".") for part in path.split("/")):
                 continue
+            if path != printable(path):
+                not_text.append(printable(path))
+                continue
             found[path] = (int(info["size"]), _version(full, info))
-        return dict(sorted(found.items()))
+        return dict(sorted(found.items())), tuple(sorted(not_text))
 
     def _files(self, folder: str, above: frozenset[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for full, info in self._fs.find(folder, detail=True).items():
@@ -130,6 +143,8 @@ def _version(full: str, info: Mapping[str, Any]) -> str:
     return str(info.get("ETag") or info.get("LastModified") or info.get("mtime") or "")
 
 
+NOT_STATED = "not stated"  # as language or licence of a corpus
+
 # What libsndfile reads and people keep speech in, and recordings that it does not read: those are named, not passed over.
 AUDIO_SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64",
@@ -142,9 +157,19 @@ def is_audio(path: str) -> bool:
     return path.lower().endswith(AUDIO_SUFFIXES)
 
 
+def printable(path: str) -> str:
+    """The path itself, or where its bytes are not UTF-8 these as \\x…."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def not_readable(source: Source) -> list[Problem]:
-    """A problem for every recording of a kind that cannot be read."""
+    """A problem for every recording of a kind that cannot be read, and for every one whose name is no text."""
+    kinds = AUDIO_SUFFIXES + OTHER_SUFFIXES
     return [
+        Problem("unrecognised-name", f"{path}: its name is not UTF-8. Rename it.", path)
+        for path in source.not_text
+        if path.lower().endswith(kinds)
+    ] + [
         Problem(
             "unreadable",
             f"{path}: recordings of this kind cannot be read. Readable are {', '.join(AUDIO_SUFFIXES)}; convert it.",

@@ -22,7 +22,7 @@ from functools import partial
 
 from timnet.config import SAMPLE_RATE_HZ
 from timnet.corpora import entries, names, recordings_table
-from timnet.corpora.base import Corpus, Found, Problem, Source, Utterance, is_audio, not_readable
+from timnet.corpora.base import NOT_STATED, Corpus, Found, Problem, Source, Utterance, is_audio, not_readable
 from timnet.corpora.naming import unrecognised
 from timnet.corpora.recordings_table import OPTIONAL, SUFFIXES, Row
 from timnet.errors import ConfigError, CorpusError
@@ -272,12 +272,12 @@ def one_spelling(utterances: Sequence[Utterance]) -> tuple[list[Utterance], list
 def card(name: str, what: str, labels: tuple[str, ...], find: Callable[[Source], Found]) -> Corpus:
     return Corpus(
         name=name,
-        title=f"own recordings, {what}",
-        language="not stated",
+        title="own recordings",
+        language=NOT_STATED,
         labels=labels,
         find=find,
         mean_signal_length=None,
-        licence="not stated",
+        licence=NOT_STATED,
         source=what,
         example=f"{labels[0]}/anna/001.wav -> {labels[0]}/anna/001, speaker anna, sentence unknown, {labels[0]}",
         published=False,

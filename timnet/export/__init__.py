@@ -6,6 +6,6 @@ print(done.check.sentence)
 
 from timnet.export.examples import Examples, examples
 from timnet.export.formats import FORMATS, Format
-from timnet.export.write import Check, Exported, check_use, export
+from timnet.export.write import Check, Exported, check_place, check_use, export
 
-__all__ = ["FORMATS", "Check", "Examples", "Exported", "Format", "check_use", "examples", "export"]
+__all__ = ["FORMATS", "Check", "Examples", "Exported", "Format", "check_place", "check_use", "examples", "export"]

@@ -30,7 +30,7 @@ def about(trained: Trained) -> dict[str, Any]:
         "corpus": {
             "name": trained.corpus,
             "title": trained.title,
-            "licence": trained.licence,
+            "licences": dict(trained.licences),
             "synthetic": trained.synthetic,
             **trained.recorded,
         },

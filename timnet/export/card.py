@@ -5,33 +5,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from timnet import corpora, metrics, models
+from timnet.corpora.base import NOT_STATED
 from timnet.export import usage
-from timnet.report.text import count, folds_done, percent, plain, spread, with_interval
+from timnet.report import choices
+from timnet.report.text import CHOSEN, count, folds_done, percent, plain, spread, with_interval
 from timnet.trained import Trained, notes
 
 UNTESTED = (
     "**This file as a whole has never been tested.** It is the mean of {n} folds. In a cross-validation, what one fold is "
     "tested on served to train others, so the corpus holds nothing that all of them are strangers to. The scores below are "
-    "those of the folds, each on the recordings that it was tested on."
+    "those of these folds, each on the recordings that it was tested on."
 )
-ONE_OF = (
-    "This file is {name} alone. The scores below are of all folds of its run, each on the recordings it was tested on."
+ONE_OF = "This file is {name} alone. The scores below are those of this fold, on the recordings that it was tested on."
+HONEST = (
+    "**What to expect is in the first line**: the same trainings, chosen by nothing that they were tested on. The "
+    "last line is what this file holds."
+)
+REPORTED = (
+    "Nothing was measured here. TIM-Net's authors report for all folds, of which {is_}, pooled over what each was tested on; "
+    "speakers were on both sides of every fold. **What to expect is in the first line**; the weights are those of the second."
 )
 UNKNOWN = "No score of this model is known here. Measure it on recordings of your own before you believe what it says."
-LICENCES = (  # of a corpus, as its licence text is worded; the first that fits
-    (r"^CC0", "CC0 puts no condition on the recordings, and none on what is made from them."),
+LICENCES = (  # of a corpus, as its licence text is worded; the first that fits, and in this order from mild to strict
+    (r"^CC0\b", "CC0 puts no condition on the recordings, and none on what is made from them."),
     (
         r"\bNC\b|non-?commercial",
         "**This licence excludes commercial use.** Whether a model is a derived work of its recordings is not settled; "
         "treat this one as not for commercial use, name the corpus where you pass it on, and if the licence says SA, "
         "pass it on under the same licence only.",
     ),
+    (rf"^({NOT_STATED})?$", "Nobody noted it. Ask whoever owns the recordings before you pass this model on."),
     (
         r".",
         "Whoever has the recordings agreed to terms with those who made them. Look there whether a model that was trained on "
         "them may be passed on or sold, before you do either.",
     ),
-    (r"", "Nobody noted it. Ask whoever owns the recordings before you pass this model on."),
 )
 RELEASED = (
     "The weights are not from a run of timnet: TIM-Net's authors released them. Their code is under the GPL, version 3; ask "
@@ -107,11 +115,10 @@ def _data(trained: Trained) -> list[str]:
         "recordings": known.get("n_recordings"),
         "speakers": known.get("n_speakers"),
         "language": known.get("language"),
-        "licence": trained.licence,
     }
+    rows |= {f"licence of {name}": licence or NOT_STATED for name, licence in trained.licences.items()}
     if trained_on := sorted({one.trained_on for one in trained.folds if one.trained_on}):
         rows["of these, trained on"] = ", ".join(trained_on)
-    means = next(words for pattern, words in LICENCES if re.search(pattern, trained.licence, re.IGNORECASE))
     return [
         "## What it was trained on",
         "",
@@ -119,41 +126,73 @@ def _data(trained: Trained) -> list[str]:
         "|---|---|",
         *(f"| {name} | {plain(str(value)) if value else 'not known'} |" for name, value in rows.items()),
         "",
-        *([] if trained.synthetic else [f"Licence: {means}", ""]),
+        *([] if trained.synthetic else _licences(trained.licences)),
     ]
+
+
+def _licences(licences: Mapping[str, str]) -> list[str]:
+    """What the licences mean for the model, the strictest first."""
+    names: dict[int, list[str]] = {}
+    for name, licence in licences.items():
+        kind = next(i for i, (pattern, _) in enumerate(LICENCES) if re.search(pattern, licence, re.IGNORECASE))
+        names.setdefault(kind, []).append(name)
+    found = [f"Licence of {plain(', '.join(names[kind]))}: {LICENCES[kind][1]}" for kind in sorted(names, reverse=True)]
+    if len(found) > 1:
+        found = [
+            "All of these licences hold for the model at once. The strictest comes first.",
+            "",
+            *(f"- {one}" for one in found),
+        ]
+    return [*found, ""]
 
 
 def _scores(trained: Trained) -> list[str]:
-    whole = (
-        UNTESTED.format(n=len(trained.folds)) if len(trained.folds) > 1 else ONE_OF.format(name=trained.folds[0].name)
-    )
-    protocol = trained.protocol
+    n, scores, protocol = len(trained.folds), trained.scores, trained.protocol
     tested = f"Tested by the protocol `{protocol['name']}`: {plain(protocol['description'])}." if protocol else ""
     lines = ["## How good it is", "", *([tested, ""] if tested else [])]
-    pooled = trained.scores.get("pooled") or {}
+    if reported := scores.get("published"):
+        return [*lines, *_reported(reported, trained)]
+    pooled = scores.get("pooled") or {}
     if pooled.get("uar") is None:
         return [*lines, UNKNOWN, ""]
-    over, baselines = trained.scores.get("interval") or {}, trained.scores.get("baselines") or {}
-    mean, sd = trained.scores.get("fold_mean") or {}, trained.scores.get("fold_sd") or {}
+    lines += [UNTESTED.format(n=n) if n > 1 else ONE_OF.format(name=trained.folds[0].name), ""]
+    if of_choices := scores.get("choices"):
+        lines += [
+            HONEST,
+            "",
+            *_table(["", "WAR", "UAR", "UAR by which the test fold's choice is higher"], choices.rows(of_choices)),
+        ]
+    over, baselines = scores.get("interval") or {}, scores.get("baselines") or {}
+    mean, sd = scores.get("fold_mean") or {}, scores.get("fold_sd") or {}
     needs = {"war": baselines.get("majority_war"), "uar": 1 / len(trained.labels)}
-    lines += [
-        whole,
-        "",
-        "| | pooled over the folds | mean ± sd of the folds | without listening |",
-        "|---|---|---|---|",
-    ]
+    rows = []
     for name in ("war", "uar"):
-        cells = (
-            with_interval(pooled[name], over.get(name)),
-            spread(mean.get(name), sd.get(name)),
-            percent(needs[name]),
-        )
-        lines.append(f"| {metrics.SCORES[name].title} | {' | '.join(cells)} |")
-    lines.append("")
+        of_all = with_interval(pooled[name], over.get(name))
+        of_each = [spread(mean.get(name), sd.get(name))] if n > 1 else []
+        rows.append([metrics.SCORES[name].title, of_all, *of_each, percent(needs[name])])
+    headings = ["pooled over the folds", "mean ± sd of the folds"] if n > 1 else ["this fold"]
+    lines += _table(["", *headings, "without listening"], rows)
     if over.get("war") or over.get("uar"):
         lines.append(f"In brackets: 95 % interval, a bootstrap over {over['n_clusters']} {over['over']}.")
-    done = folds_done(trained.scores.get("folds_completed", 0), trained.scores.get("folds_total", 0))
-    return [*lines, f"{done} finished. Without listening: always the most frequent emotion, and guessing.", ""]
+    done = folds_done(scores.get("folds_completed", 0), scores.get("folds_total", 0))
+    lines += [f"{done} finished. Without listening: always the most frequent emotion, and guessing.", ""]
+    return lines + [f"- {plain(shared)}" for shared in scores.get("sharing", ())] + [""]
+
+
+def _reported(figures: Mapping[str, Any], trained: Trained) -> list[str]:
+    """The scores of released weights as their authors report them, the honest ones first."""
+    rows = [
+        [f"reported, chosen {CHOSEN[name]}", percent(figures[name]["war"]), percent(figures[name]["uar"])]
+        for name in ("last", "test")
+    ]
+    n = len(trained.folds)
+    is_ = "this file is the mean" if n > 1 else f"this file is {trained.folds[0].name}"
+    return [REPORTED.format(is_=is_), "", *_table(["", "WAR", "UAR"], rows)]
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [f"| {' | '.join(cells)} |" for cells in (headings, *rows)]
+    return [lines[0].replace("|  |", "| |"), "|---" * len(headings) + "|", *lines[1:], ""]
 
 
 def _not_for(trained: Trained) -> list[str]:
@@ -166,7 +205,7 @@ def _not_for(trained: Trained) -> list[str]:
     filled = {
         "acted": ACTED if trained.corpus in corpora.PUBLISHED else PERHAPS_ACTED,
         "language": f"Languages other than {plain(language)}"
-        if language
+        if language and NOT_STATED not in language
         else "Languages that it did not hear in training",
         "speakers": f" (it heard {n} speakers)" if n else "",
     }

@@ -20,8 +20,9 @@ N_EXAMPLES = 8
 @dataclass(frozen=True)
 class Examples:
     features: np.ndarray  # (n, n_frames, n_coefficients) float32, n at least 1
-    source: str  # what they are of, for a sentence
+    source: str  # what they are of, for people: it goes along with the file, and says nothing of this machine
     real: bool  # of recordings, not of synthetic speech made for this
+    where: str = ""  # they were found, or why none were, for who exports
 
 
 def examples(trained: Trained, store: Store, data_root: str | None = None) -> Examples:
@@ -40,12 +41,14 @@ def examples(trained: Trained, store: Store, data_root: str | None = None) -> Ex
     elif root is not None:
         try:
             if matrices := list(_recorded(trained, root)):
-                return Examples(np.stack(matrices), f"recordings of {trained.corpus} in {root}", True)
+                return Examples(
+                    np.stack(matrices), f"recordings of {trained.corpus}", True, f"The recordings are from {root}."
+                )
             why = f"{root} holds no recording of {trained.corpus} that can be read"
         except (ConfigError, CorpusError) as error:
             why = str(error).rstrip(".")
-    source = f"SYNTHETIC speech made by timnet, because the store has no features of this model and {why}"
-    return Examples(np.stack(list(_synthetic(trained))), source, False)
+    where = f"There were no recordings to check with: the store has no features of this model, and {why}."
+    return Examples(np.stack(list(_synthetic(trained))), "SYNTHETIC speech made by timnet", False, where)
 
 
 def _facts(trained: Trained, store: Store) -> dict[str, Any]:

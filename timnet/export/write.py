@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from timnet import models
-from timnet.errors import ConfigError, ExportError, TimnetError
+from timnet.errors import ConfigError, ExportError, StoreError, TimnetError
 from timnet.export import card
 from timnet.export.about import about
 from timnet.export.examples import Examples
@@ -73,18 +73,47 @@ def check_use(trained: Trained, form: Format, path: "str | os.PathLike[str]") ->
         )
 
 
+def check_place(path: "str | os.PathLike[str]") -> None:
+    """Raises ConfigError where one of the three files would replace what no export has written, or what was changed since.
+
+    What an export has written is what its PATH.json says. Raises StoreError where the place cannot be reached.
+    """
+    store, name = beside(path)
+    store.check()
+    model, text, facts = name, f"{name}.md", f"{name}.json"
+    try:
+        said = store.read_json(facts)
+        written = {model: said["file"]["sha256"], text: said["card"]["sha256"], facts: None}
+    except (StoreError, KeyError, TypeError):  # it is not there, or somebody else's
+        written = {}
+    for file in (model, text, facts):
+        what = None
+        if store.is_local and os.path.isdir(store.at(file)):
+            what = "is a folder"
+        elif store.exists(file) and (
+            file not in written or written[file] not in (None, _sha256(store.read_bytes(file)))
+        ):
+            what = "is not what an export wrote"
+        if what:
+            raise ConfigError(
+                f"--output {os.fspath(path)}: {store.at(file)} {what}, and is not replaced. Give another name, or rename or "
+                "delete it."
+            )
+
+
 def export(
     trained: Trained, form: Format, path: "str | os.PathLike[str]", examples: Examples, threads: int = 1
 ) -> Exported:
-    """Write the model to a path or URI, with PATH.json and the model card PATH.md beside it.
+    """Write the model to a path or URI, with the model card PATH.md and PATH.json beside it.
 
-    The three files appear after the check, the model last; each is there whole or not at all, and nothing that was there
-    before is touched if the check fails. Raises what `check_use` does, ExportError where the model cannot be written or
-    the file does not give what the model gives, and StoreError where the place cannot be written to.
+    The three files appear after the check, the model first; each is there whole or not at all, and nothing that was there
+    before is touched if the check fails. The card and PATH.json name the SHA-256 of the model that they are about. Raises
+    what `check_use` and `check_place` do, ExportError where the model cannot be written or the file does not give what the
+    model gives, and StoreError where the place cannot be written to.
     """
     check_use(trained, form, path)
+    check_place(path)
     store, name = beside(path)
-    store.check()
     expected = Recogniser(trained, threads).probabilities(examples.features).mean(axis=0)
     facts = about(trained)
     with unfinished(tempfile.mkdtemp(prefix="timnet-export-")) as folder:
@@ -92,12 +121,18 @@ def export(
         _write(trained, form, facts, made)
         check = checked(made, form, examples, expected)
         data = made.read_bytes()
-    file = {"name": name, "format": form.name, "n_bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    facts |= {"file": file, "check": asdict(check)}
-    store.write_json(f"{name}.json", facts)
-    store.write_bytes(f"{name}.md", card.markdown(trained, facts, check.sentence).encode())
+    facts |= {"file": {"name": name, "format": form.name, "n_bytes": len(data), "sha256": _sha256(data)}}
+    facts |= {"check": asdict(check)}
+    text = card.markdown(trained, facts, check.sentence).encode()
+    facts |= {"card": {"name": f"{name}.md", "sha256": _sha256(text)}}
     store.write_bytes(name, data)
+    store.write_bytes(f"{name}.md", text)
+    store.write_json(f"{name}.json", facts)
     return Exported(store.at(name), store.at(f"{name}.md"), store.at(f"{name}.json"), len(data), check)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _write(trained: Trained, form: Format, facts: dict[str, Any], path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timnet import storage
-from timnet.corpora.base import Source, is_audio, not_readable
+from timnet.corpora.base import Source, is_audio, not_readable, printable
 from timnet.errors import ConfigError, CorpusError
 from timnet.predict.recognise import Recording
 
@@ -63,14 +63,13 @@ def _below(source: Source, name: str) -> list[Input]:
     errors = {str(problem.path): f"{shown}/{problem.message}" for problem in not_readable(source)}
     return [
         _input(f"{shown}/{path}", source, path, errors.get(path))
-        for path in source.listing
-        if is_audio(path) or path in errors
+        for path in sorted({*filter(is_audio, source.listing), *errors})
     ]
 
 
 def _input(shown: str, source: Source, path: str, error: str | None = None) -> Input:
     """Linux takes any bytes for a name; what is written of a recording is text."""
-    text = shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    text = printable(shown)
     if text != shown:
         error = f"{text}: its name is not UTF-8. Rename it."
     return Input(text, source, path, error)

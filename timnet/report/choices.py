@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from timnet import metrics
 from timnet.comparison import COMPARED, compare
+from timnet.errors import TimnetError
 from timnet.recognised import Recognised, recognised
 from timnet.report import text
 from timnet.report.gather import CorpusResult, FoldResult
@@ -23,7 +24,10 @@ def choices(corpus: CorpusResult) -> dict[str, Any] | None:
     names = [name for name in text.CHOSEN if name != TEST and all(name in fold.choices for fold in corpus.finished)]
     if not corpus.finished or not names:
         return None
-    leaky = _recognised(corpus, TEST) if len(corpus.finished) == len(corpus.folds) else None
+    try:
+        leaky = _recognised(corpus, TEST) if len(corpus.finished) == len(corpus.folds) else None
+    except TimnetError:  # some folds of several seeds, which test other recordings under each
+        leaky = None
     return {name: _scores(corpus, name) | _gain(corpus, leaky, name) for name in (*names, TEST)}
 
 

@@ -107,10 +107,11 @@ def gather(store: Store, run_id: str) -> RunResult:
             "Give one of these, or another --store."
         )
     facts = store.read_json(path)
-    return RunResult(facts, tuple(_corpus(store, name, facts) for name in facts["corpora"]))
+    return RunResult(facts, tuple(of_corpus(store, name, facts) for name in facts["corpora"]))
 
 
-def _corpus(store: Store, name: str, run: dict[str, Any]) -> CorpusResult:
+def of_corpus(store: Store, name: str, run: dict[str, Any]) -> CorpusResult:
+    """Read one corpus of a run, which `run` describes as run.json does; raises what `gather` raises."""
     facts = run["corpora"][name]
     length, rate_hz = facts.get("signal_length"), run["features"].get("sample_rate_hz")
     manifest = store.read_table(f"{facts['manifest']}/manifest.parquet", tables.MANIFEST)

@@ -30,11 +30,12 @@ def summarise(run: RunResult) -> dict[str, Any]:
         "folds_completed": sum(fold.completed for fold in run.folds),
         "folds_total": len(run.folds),
         "warnings": words.run_warnings(run),
-        "corpora": {corpus.name: _corpus(corpus) for corpus in run.corpora},
+        "corpora": {corpus.name: of_corpus(corpus) for corpus in run.corpora},
     }
 
 
-def _corpus(corpus: CorpusResult) -> dict[str, Any]:
+def of_corpus(corpus: CorpusResult) -> dict[str, Any]:
+    """What `summarise` says of one corpus."""
     by_seed = {seed: corpus.of_seed(seed) for seed in corpus.seeds}
     matrices = [corpus.matrix(folds) for folds in by_seed.values() if folds]
     over_folds = {name: metrics.mean_and_sd(_each(corpus, corpus.finished, name)) for name in metrics.SCORES}

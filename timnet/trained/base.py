@@ -57,10 +57,10 @@ class Trained:
     missing: tuple[str, ...] = ()  # folds that the run has and that did not finish, each with its error
     run_id: str | None = None  # None: not from a run
     title: str = ""  # of the corpus
-    licence: str = ""  # of the corpus
+    licences: Mapping[str, str] = field(default_factory=dict)  # of each corpus that it was trained on, by its name
     recorded: Mapping[str, Any] = field(default_factory=dict)  # language, n_recordings, n_speakers; None: not known
     synthetic: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)  # name, description, selection
-    scores: Mapping[str, Any] = field(default_factory=dict)  # of summary.json: pooled, interval …; empty: not known
+    scores: Mapping[str, Any] = field(default_factory=dict)  # of these folds, see scores.py; empty: not known
     versions: Mapping[str, str] = field(default_factory=dict)  # of what it was trained with
     heard: Heard = Heard()

@@ -18,7 +18,7 @@ from timnet.trained.base import Heard, Trained, TrainedFold
 
 SUFFIX = ".npz"
 ABOUT = "about"
-FORMAT_VERSION = 1  # raise when older programs would read it wrongly
+FORMAT_VERSION = 2  # raise when older programs would read it wrongly
 
 
 def save(trained: Trained, path: "str | os.PathLike[str]") -> None:

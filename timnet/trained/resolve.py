@@ -44,7 +44,7 @@ def _is_folder(path: str) -> bool:
 
 
 def _some(trained: Trained, model: str, corpus: str | None, seed: int | None, fold: int | None) -> Trained:
-    """The folds of a file that are wanted."""
+    """The folds of a file that are wanted; its scores are those of all of them, and so of no part."""
     names = {trained.corpus.lower()} | {one.trained_on.lower() for one in trained.folds if one.trained_on}
     if corpus is not None and corpus.lower() not in names:
         raise ConfigError(f"--corpus {corpus}: {model} was trained on {trained.corpus}.")
@@ -58,7 +58,12 @@ def _some(trained: Trained, model: str, corpus: str | None, seed: int | None, fo
     )
     if not folds:
         raise ConfigError(f"--fold {fold}: {model} holds {', '.join(one.name for one in trained.folds)}.")
-    return replace(trained, folds=folds)
+    if len(folds) == len(trained.folds):
+        return trained
+    kept = {
+        name: figures for name, figures in trained.scores.items() if name == "published"
+    }  # which say of what they are
+    return replace(trained, folds=folds, scores=kept)
 
 
 def _check_seed(trained: Trained, model: str, seed: int | None) -> None:

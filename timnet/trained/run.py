@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from timnet import runs, tables
+from timnet import corpora, runs, tables
 from timnet.config import ModelSettings
+from timnet.corpora.base import NOT_STATED
 from timnet.errors import ConfigError, StoreError
 from timnet.features import FeatureProfile
 from timnet.store import Store
 from timnet.trained.base import QUANTILES, WEIGHTS_FILE, Heard, Quantiles, Trained, TrainedFold
-
-# What of a corpus in summary.json says how good the model is.
-_SCORES = ("pooled", "interval", "fold_mean", "fold_sd", "baselines", "folds_completed", "folds_total", "warnings")
+from timnet.trained.scores import scores
 
 
 def of_run(
@@ -26,7 +25,7 @@ def of_run(
     it says on which. Folds that did not finish are named in `missing`. Raises StoreError where there is no such run,
     it is unfinished or none of the wanted folds finished, and ConfigError where there is no such corpus, seed or fold.
     """
-    was = runs.run(store, run_id)
+    runs.run(store, run_id)
     if not store.exists(f"runs/{run_id}/run.json"):
         raise StoreError(f"The run {run_id} in {store.uri} is unfinished. Give its command again.")
     facts = store.read_json(f"runs/{run_id}/run.json")
@@ -40,7 +39,7 @@ def of_run(
     if source is not None:
         fold = 1 + sources.index(source)
     folds, missing = _folds(store, entry, run_id, seed, fold)
-    summary = (was.summary or {}).get("corpora", {}).get(name, {})
+    licences, language = _stated(name, entry, source)
     return Trained(
         name=f"{facts['model']['name']} of the run {run_id}, trained on {source or name}",
         corpus=name,
@@ -52,11 +51,11 @@ def of_run(
         missing=missing,
         run_id=run_id,
         title=entry["title"],
-        licence=entry["licence"],
-        recorded={"language": entry["language"], **_counted(store, entry, source)},
+        licences=licences,
+        recorded={"language": language, **_counted(store, entry, source)},
         synthetic=bool(entry["synthetic"]),
         protocol={key: facts["protocol"][key] for key in ("name", "description", "selection")},
-        scores={key: summary[key] for key in _SCORES if key in summary},
+        scores=scores(store, facts, name, lambda of, number: seed in (None, of) and fold in (None, number)),
         versions=facts["versions"],
         heard=_heard(store, entry["manifest"], source),
     )
@@ -94,7 +93,7 @@ def _folds(
             if fold is not None and one["fold"] != fold:
                 continue
             if not store.is_done(one["path"]):
-                error = one["error"] or f"{store.at(one['path'])} is no longer in the store"
+                error = one["error"] or f"{one['path']} is no longer in the store"
                 missing.append(f"seed {number} fold {one['fold']}: {error}")
                 continue
             weights = store.read_arrays(f"{one['path']}/{WEIGHTS_FILE}")
@@ -121,6 +120,17 @@ def _learnt_from(store: Store, manifest: str, split: str) -> Mapping[int, set[st
         if row["part"] == "train":
             found[row["fold"]].add(sha256[row["utterance_id"]])
     return found
+
+
+def _stated(name: str, entry: dict[str, Any], source: str | None) -> tuple[dict[str, str], str]:
+    """The licence of every corpus that was trained on, by its name, and their languages; a joint corpus has those of
+    its parts."""
+    if not entry.get("sources"):
+        return {name: entry["licence"]}, entry["language"]
+    parts = [source] if source else entry["sources"]
+    cards = {part: corpora.get(part) if part in corpora.names() else None for part in parts}
+    languages = dict.fromkeys(card.language if card else NOT_STATED for card in cards.values())
+    return {part: card.licence if card else NOT_STATED for part, card in cards.items()}, ", ".join(languages)
 
 
 def _counted(store: Store, entry: dict[str, Any], source: str | None) -> dict[str, int | None]:

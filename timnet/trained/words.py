@@ -30,6 +30,14 @@ def notes(trained: Trained) -> list[str]:
 
 
 def _score(trained: Trained) -> str:
+    if reported := trained.scores.get("published"):
+        leaky, honest = (
+            {name: percent(of[name]) for name in ("war", "uar")} for of in (reported["test"], reported["last"])
+        )
+        return (
+            f"Its authors report, of all folds, WAR {honest['war']} and UAR {honest['uar']} after the last epoch of training, "
+            f"and WAR {leaky['war']} and UAR {leaky['uar']} with that choice. Speakers were on both sides of every fold."
+        )
     pooled = trained.scores.get("pooled") or {}
     if pooled.get("uar") is None:
         return UNSCORED
