@@ -44,6 +44,14 @@ def changed(store, path, change):
     store.write_json(path, value)
 
 
+def spoil(store, path, broken):
+    """Write bytes, or what a function makes of the JSON that is there."""
+    if callable(broken):
+        changed(store, path, broken)
+    else:
+        store.write_bytes(path, broken)
+
+
 def states(store):
     return {run.run_id: run.state for run in runs.runs(store)}
 
@@ -124,8 +132,8 @@ def test_a_run_at_work_again_has_no_failed_folds(store):
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ({}, "kind is missing (and 10 more faults)"),
-        ([], "it: input should be a valid dictionary or instance of"),
+        (b"{}", "kind is missing (and 10 more faults)"),
+        (b"[]", "it: input should be a valid dictionary or instance of"),
         (lambda facts: facts.update(corpora={}), "corpora: dictionary should have at least 1 item"),
         (lambda facts: facts.update(created="yesterday"), "created: invalid isoformat string: 'yesterday'"),
         (lambda facts: facts["corpora"]["GOOD"].pop("manifest"), "corpora.GOOD.manifest is missing. Give the run's"),
@@ -135,10 +143,7 @@ def test_a_run_at_work_again_has_no_failed_folds(store):
 )
 def test_a_broken_run_is_one_line_wherever_it_is_read(store, capsys, broken, said):
     path = "runs/good/run.json"
-    if callable(broken):
-        changed(store, path, broken)
-    else:
-        store.write_json(path, broken)
+    spoil(store, path, broken)
     for arguments in (
         ["runs", "show", "good"],
         ["runs", "report", "good"],
@@ -172,10 +177,7 @@ def test_a_broken_run_is_one_line_wherever_it_is_read(store, capsys, broken, sai
 )
 def test_a_broken_summary_hides_no_other_run_and_can_be_made_again(store, capsys, broken, said):
     path = "runs/bad/report/summary.json"
-    if callable(broken):
-        changed(store, path, broken)
-    else:
-        store.write_bytes(path, broken)
+    spoil(store, path, broken)
     lines = command(store, capsys, "list").splitlines()
     assert [line.split()[:2] for line in lines[1:4]] == [
         ["bad", "damaged"],
