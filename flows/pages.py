@@ -6,6 +6,7 @@ What a request names is looked up in the run's own tables; no part of it ever be
 import re
 
 from starlette.applications import Starlette
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -34,6 +35,15 @@ FILES = {  # of the report
     "predictions.parquet": "application/vnd.apache.parquet",
 }
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+class Address(PathConvertor):
+    """The rest of an address, whatever is in it: names of files may hold slashes and line breaks."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("address", Address())
 
 
 def application(shown: Shown) -> Starlette:
@@ -85,8 +95,8 @@ def application(shown: Shown) -> Starlette:
             Route("/", report),
             *(Route(f"/{name}", file) for name in FILES),
             Route("/utterances", utterances),
-            Route("/utterances/{address:path}", utterance),
-            Route("/audio/{address:path}", recording),
+            Route("/utterances/{address:address}", utterance),
+            Route("/audio/{address:address}", recording),
         ],
         middleware=[
             Middleware(Guarded),

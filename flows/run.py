@@ -23,7 +23,7 @@ from tasks.report import make_report
 from tasks.shards import load_features
 from tasks.tracking import Tracked, tracked
 from tasks.training import train_fold
-from timnet import report
+from timnet import report, run_files
 from timnet.config import AUTO, CrossCorpusSettings, EvaluateSettings, RunSettings, Settings
 from timnet.errors import BrokenFileError, TimnetError
 from timnet.plan import CorpusPlan, Plan, check_claim, check_name, plan, take_name, without_effect
@@ -94,13 +94,13 @@ def _finished(
         if job.name not in names:
             told.fold(job.name)
     folder = f"runs/{planned.run_id}"
-    current = not missing and context.store.is_done(folder) and _reported(folder, context) == _made_of(runs)
+    current = not missing and context.store.is_done(folder) and _reported(planned.run_id, context) == _made_of(runs)
     if not current:  # such as a report of the folds of another version: it is none of this run
         context.store.remove(f"{folder}/{DONE}")
     errors = _train(runs, missing, planned, context, told) if missing else {}
     if current:
         reporter.say("The report is there already and is not made again")
-        summary = context.store.read_json(f"{folder}/report/summary.json")
+        summary = run_files.summary(context.store, planned.run_id)
     else:
         check_name(planned, _recordings(runs), context.store)  # it may have been taken meanwhile
         facts = run_facts(planned, runs, {job.folder for job in missing}, errors, context)
@@ -133,9 +133,9 @@ def _made_of(runs: list[CorpusRun]) -> list[tuple[str, list[str]]]:
     return [(corpus.scanned.folder, [job.folder for job in corpus.jobs]) for corpus in runs]
 
 
-def _reported(folder: str, context: RunContext) -> list[tuple[str, list[str]]]:
+def _reported(run_id: str, context: RunContext) -> list[tuple[str, list[str]]]:
     """The same of the report that is there."""
-    corpora = context.store.read_json(f"{folder}/run.json")["corpora"].values()
+    corpora = run_files.facts(context.store, run_id)["corpora"].values()
     return [
         (corpus["manifest"], [fold["path"] for seed in corpus["seeds"].values() for fold in seed["folds"]])
         for corpus in corpora

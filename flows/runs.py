@@ -35,7 +35,8 @@ def _list(given: argparse.Namespace) -> None:
     from timnet.report import text
 
     rows: list[tuple[str, ...]] = [("run", "state", "made", "size", "corpus", "folds", "WAR", "UAR")]
-    for run in runs.runs(_opened(given)):
+    found = runs.runs(_opened(given))
+    for run in found:
         first = (run.run_id, run.state, text.when(run.created) if run.created else "–", _size(run.n_bytes))
         corpora = (run.summary or {}).get("corpora") or {"–": None}
         for name, corpus in corpora.items():
@@ -47,14 +48,24 @@ def _list(given: argparse.Namespace) -> None:
             rows.append((*first, *cells))
             first = ("", "", "", "")
     print_table(rows)
+    for run in found:
+        if run.damage is not None:
+            print(f"! {run.run_id}: {run.damage}")
 
 
 def _show(given: argparse.Namespace) -> None:
     from timnet import report, runs
+    from timnet.errors import StoreError
 
     store = _opened(given)
     run = runs.run(store, given.run)
-    print(f"{run.run_id}: {run.state}, {_size(run.n_bytes)} and {len(runs.folds_of(store, given.run))} folds")
+    if run.damage is not None and None in (run.facts, run.summary):
+        raise StoreError(run.damage)
+    print(
+        f"{run.run_id}: {run.state}, {_size(run.n_bytes)}{'' if run.folds is None else f' and {len(run.folds)} folds'}"
+    )
+    if run.damage is not None:
+        print(f"! {run.damage}")
     if run.summary is not None:
         print(report.terminal(run.summary))
         print(f"Report: {store.at(f'runs/{run.run_id}/report/index.html')}")
@@ -73,13 +84,20 @@ def _delete(given: argparse.Namespace) -> None:
 
     store = _opened(given)
     run = runs.run(store, given.run)
-    if not given.yes:
+    folds, unknown = runs.folds_of_none_else(store, given.run) if given.with_folds else (set(), [])
+    also = f" and {len(folds)} folds that no other run needs" if given.with_folds and not unknown else ""
+    if given.yes:
+        runs.delete(store, given.run, folds)
+        print(f"Deleted {run.run_id}{also}.")
+    else:
         print(
-            f"{run.run_id} ({run.state}, {_size(run.n_bytes)}) would be deleted from {store.uri}. Add --yes to do it."
+            f"{run.run_id} ({run.state}, {_size(run.n_bytes)}){also} would be deleted from {store.uri}. Add --yes to do it."
         )
-        return
-    n_folds = runs.delete(store, given.run, with_folds=given.with_folds)
-    print(f"Deleted {run.run_id}" + (f" and {n_folds} folds that no other run needs" if given.with_folds else "") + ".")
+    if unknown:
+        print(
+            f"Its folds are kept: nobody knows which of them {', '.join(unknown)} needs, without a whole run.json. "
+            "Finish or delete that first."
+        )
 
 
 def _opened(given: argparse.Namespace) -> "Store":

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +14,7 @@ SAMPLE_RATE_HZ = 22_050  # librosa's default, which the published features were 
 N_COEFFICIENTS = 39
 N_FOLDS = 10
 MAX_RUN_ID = 80  # letters
+RUN_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_RUN_ID - 1}}}")
 
 AUTO = "auto"
 MAX_FOLDS_PER_ACTOR = 60
@@ -93,7 +95,7 @@ class CommonSettings(BaseModel):
     )
     run_id: str | None = Field(
         None,
-        pattern=rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_RUN_ID - 1}}}$",
+        pattern=f"^{RUN_ID.pattern}$",
         description="name of the run: letters, digits, dot, dash, underscore [default: made from the settings]",
     )
     skip_bad: bool = Field(False, description="go on without recordings that cannot be used; the report lists them")

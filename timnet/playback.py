@@ -57,12 +57,21 @@ class Recordings:
         Raises CorpusError or ConfigError where it is not there, AudioError where it cannot be decoded, and StoreError
         where S3 does not answer.
         """
-        name, path = facts["path"].split("/", 1) if joint else (corpus, facts["path"])
-        data = self._source(name).read_bytes(path)
+        source, path = self._of(corpus, joint, facts)
+        data = source.read_bytes(path)
         samples, sample_rate_hz = audio.read(data, path)
         played, content_type, converted_from = playable(data, path)
         changed = audio.sha256(samples, sample_rate_hz) != facts["audio_sha256"]
         return Sound(played, content_type, samples, sample_rate_hz, converted_from, changed)
+
+    def is_there(self, corpus: str, joint: bool, facts: Mapping[str, Any]) -> bool:
+        """Whether there is a file for `sound` to read; raises like it, but for what is in the file."""
+        source, path = self._of(corpus, joint, facts)
+        return source.is_file(path)
+
+    def _of(self, corpus: str, joint: bool, facts: Mapping[str, Any]) -> tuple[Source, str]:
+        name, _, path = facts["path"].partition("/") if joint else (corpus, "", facts["path"])
+        return self._source(name), path
 
     def locate(self, corpora: Iterable[str]) -> None:
         """Raises CorpusError or ConfigError where a corpus of that name cannot be found, and StoreError like `sound`."""

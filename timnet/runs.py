@@ -1,13 +1,14 @@
 """What a store holds: its runs with scores, sizes and states, and taking one of them away again."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from timnet import event_files, report
-from timnet.errors import StoreError
-from timnet.store import Store
+from timnet import event_files, report, run_files
+from timnet.errors import BrokenFileError
+from timnet.store import DONE, Store
 
-FINISHED, FAILED, UNFINISHED = "finished", "folds failed", "unfinished"
+FINISHED, FAILED, UNFINISHED, DAMAGED = "finished", "folds failed", "unfinished", "damaged"
 
 
 @dataclass(frozen=True)
@@ -15,27 +16,63 @@ class Run:
     """A run as its folder tells it."""
 
     run_id: str
-    state: str  # finished, folds failed (with a report), unfinished (without one)
-    created: str | None  # ISO 8601, of the last report
-    summary: dict[str, Any] | None  # summary.json; None without a report
+    state: str  # finished, folds failed (with a report), unfinished (at work, or stopped), damaged
+    facts: dict[str, Any] | None  # run.json; None without a report, or where it is damaged
+    summary: dict[str, Any] | None  # summary.json, likewise
     n_bytes: int  # of the run's own folder: its report, not the folds, which runs share
+    damage: str | None  # what is wrong and what to do
+
+    @property
+    def created(self) -> str | None:
+        """ISO 8601, of the last report."""
+        return None if self.summary is None else self.summary["created"]
+
+    @property
+    def folds(self) -> set[str] | None:
+        """Folders of the folds that the report was made of; None where that is not known."""
+        if self.facts is None:
+            return None
+        seeds = [seed for corpus in self.facts["corpora"].values() for seed in corpus["seeds"].values()]
+        return {fold["path"] for seed in seeds for fold in seed["folds"]}
 
 
 def runs(store: Store) -> list[Run]:
     """Every run of the store, by name."""
-    return [run(store, name) for name in store.children("runs")]
+    return [_told(store, name) for name in run_files.names(store)]
 
 
 def run(store: Store, run_id: str) -> Run:
     """One run; raises StoreError naming those that there are."""
-    folder = f"runs/{run_id}"
-    if not store.children(folder):
-        there = ", ".join(store.children("runs")) or "none"
-        raise StoreError(f"There is no run {run_id!r} in {store.uri}; there are: {there}.")
-    path = f"{folder}/report/summary.json"
-    summary = store.read_json(path) if store.exists(path) else None
-    state = UNFINISHED if summary is None else FINISHED if store.is_done(folder) else FAILED
-    return Run(run_id, state, summary and summary["created"], summary, store.size(folder))
+    run_files.check(store, run_id)
+    return _told(store, run_id)
+
+
+def _told(store: Store, run_id: str) -> Run:
+    folder, facts, summary, damage = f"runs/{run_id}", None, None, None
+    lost = store.lost(folder)
+    try:
+        if run_files.has(store, run_id, run_files.FACTS):
+            facts = run_files.facts(store, run_id)
+        if run_files.has(store, run_id, run_files.SUMMARY):
+            summary = run_files.summary(store, run_id)
+    except BrokenFileError as error:
+        damage = str(error)
+    if damage is None and lost:
+        helps = (
+            "Give its command again"
+            if run_files.FACTS in lost
+            else f"Make its report again: timnet runs report {run_id}"
+        )
+        damage = f"{store.at(folder)} is not whole: {', '.join(lost)} is gone or was changed. {helps}."
+    if damage is not None:
+        state = DAMAGED
+    elif lost is not None:
+        state = FINISHED
+    elif summary is not None and summary["folds_completed"] < summary["folds_total"]:
+        state = FAILED
+    else:
+        state = UNFINISHED
+    return Run(run_id, state, facts, summary, store.size(folder), damage)
 
 
 def report_again(store: Store, run_id: str) -> dict[str, Any]:
@@ -43,34 +80,34 @@ def report_again(store: Store, run_id: str) -> dict[str, Any]:
 
     Raises StoreError where there is no such run, or where it never came to a report.
     """
-    was = run(store, run_id)
-    if not store.exists(f"runs/{run_id}/run.json"):
-        raise StoreError(f"{run_id} is unfinished: there is nothing to report yet. Give its command again.")
-    facts = store.done(f"runs/{run_id}") if was.state == FINISHED else None
+    folder = f"runs/{run_id}"
     summary = report.build(store, run_id)
-    if facts is not None:
-        store.mark_done(f"runs/{run_id}", facts)
+    if summary["folds_completed"] == summary["folds_total"]:
+        store.mark_done(folder, {"n_folds": summary["folds_total"]})
+    else:
+        store.remove(f"{folder}/{DONE}")
     return summary
 
 
-def folds_of(store: Store, run_id: str) -> set[str]:
-    """Folders of the folds that a run's report was made of."""
-    path = f"runs/{run_id}/run.json"
-    corpora = store.read_json(path)["corpora"].values() if store.exists(path) else ()
-    return {fold["path"] for corpus in corpora for seed in corpus["seeds"].values() for fold in seed["folds"]}
+def folds_of_none_else(store: Store, run_id: str) -> tuple[set[str], list[str]]:
+    """Folders of the folds that no other run needs, and the runs of which it is not known which they need.
 
-
-def delete(store: Store, run_id: str, *, with_folds: bool = False) -> int:
-    """Delete a run, and with_folds the folds that no other run's report is made of; returns how many those were.
-
-    Folds that stay are found again by a run with the same settings. Raises StoreError where there is no such run.
+    Where there are such runs, no fold is known to be needed by none of them. Raises StoreError like `run`.
     """
-    run(store, run_id)
-    own = folds_of(store, run_id) if with_folds else set()
-    for other in store.children("runs") if own else ():
-        own -= folds_of(store, other) if other != run_id else set()
+    run_files.check(store, run_id)
+    needed = {one.run_id: one.folds for one in runs(store)}
+    unknown = [name for name, folds in needed.items() if folds is None]
+    own = needed.pop(run_id) or set()
+    return (set() if unknown else own.difference(*(folds or () for folds in needed.values()))), unknown
+
+
+def delete(store: Store, run_id: str, folds: Collection[str] = ()) -> None:
+    """Delete a run, and the folders of these folds; raises StoreError where there is no such run.
+
+    Folds that stay are found again by a run with the same settings.
+    """
+    run_files.check(store, run_id)
     store.delete(f"runs/{run_id}")
     store.delete(event_files.folder(run_id))
-    for folder in sorted(own):
+    for folder in sorted(folds):
         store.delete(folder)
-    return len(own)

@@ -66,7 +66,7 @@ class Store:
         return self._full(path) if self.is_local else f"{self.uri}/{path}"
 
     def _full(self, path: str) -> str:
-        if path.startswith("/") or ".." in path.split("/"):
+        if path and not {"", ".", ".."}.isdisjoint(path.split("/")):
             raise StoreError(f"A path in the store is relative and stays inside it, received {path!r}.")
         return f"{self._root}/{path}" if path else self._root
 
@@ -189,14 +189,18 @@ class Store:
 
     def is_done(self, folder: str) -> bool:
         """Whether the folder has its marker, and every file that this names, with the size if it names one."""
+        return self.lost(folder) == []
+
+    def lost(self, folder: str) -> list[str] | None:
+        """Files that the folder's marker names and that are gone or have another size; None where there is no marker."""
         sizes = self._sizes(folder)
         if DONE not in sizes:
-            return False
+            return None
         try:
             files = self._marker(folder)["files"]
         except StoreError:
-            return False
-        return all(name in sizes and size in (None, sizes[name]) for name, size in files.items())
+            return [DONE]
+        return [name for name, size in files.items() if name not in sizes or size not in (None, sizes[name])]
 
     def done(self, folder: str) -> dict[str, Any]:
         """What was written into the folder's marker; raises StoreError where there is none."""
@@ -233,7 +237,10 @@ class Store:
     def _marker(self, folder: str) -> dict[str, Any]:
         path = f"{folder}/{DONE}"
         marker = self.read_json(path)
-        if not isinstance(marker, dict) or marker.keys() != {"facts", "files"}:
+        if not isinstance(marker, dict) or {name: type(marker[name]) for name in marker} != {
+            "facts": dict,
+            "files": dict,
+        }:
             raise self._broken(path, "is no marker of this version of timnet")
         return marker
 
@@ -263,7 +270,9 @@ class Store:
         return sorted(entry.rsplit("/", 1)[-1] for entry in entries if entry != full.rstrip("/"))
 
     def delete(self, folder: str) -> None:
-        """Delete a folder, its marker first, so that no reader takes the rest for whole."""
+        """Delete a folder, its marker first, so that no reader takes the rest for whole; never the store itself."""
+        if not folder:
+            raise StoreError(f"The whole store {self.uri} is not deleted as a folder of it. Name one.")
         self.remove(f"{folder}/{DONE}")
         with contextlib.suppress(FileNotFoundError), self._explained(folder):
             self._fs.rm(self._full(folder), recursive=True)

@@ -134,6 +134,20 @@ def test_fits_a_phone_and_can_be_read(server, browser, page, dark):
         assert browser.complaints() == []
 
 
+SMALL_TARGETS = """
+[...document.querySelectorAll("a, button, input, select, summary, audio")].filter(e => e.checkVisibility())
+  .filter(e => { const box = (e.closest("label") || e).getBoundingClientRect(); return Math.min(box.width, box.height) < 24; })
+  .map(e => e.outerHTML)
+"""
+
+
+@pytest.mark.parametrize("page", ["/utterances", f"/utterances?corpus={LONG.name}", ONE])
+def test_a_thumb_can_hit_everything(server, browser, page):
+    browser.look(*PHONE)
+    browser.go(server + page)
+    assert browser.evaluate(SMALL_TARGETS) == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_plot_has_words_and_a_table(server, browser, page):
     """Plots that show say what is to be seen; and a table of the same is inside the same figure, card or line."""

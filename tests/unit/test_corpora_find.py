@@ -10,6 +10,7 @@ import pytest
 from timnet.corpora import get, manifest
 from timnet.corpora.base import Source
 from timnet.corpora.manifest import published_order
+from timnet.errors import CorpusError
 
 CODES = {"ang": 3, "hap": 2, "exc": 2, "neu": 3, "sad": 1, "fru": 2, "xxx": 4, "dis": 1}
 
@@ -228,6 +229,20 @@ def test_a_link_to_nowhere_is_listed_and_changes_when_its_target_comes(tmp_path)
     assert facts.problem == ("missing-file", f"{tmp_path}/data/a.wav is a link to {tmp_path}/a.wav, which is missing.")
     (tmp_path / "a.wav").touch()
     assert Source(str(tmp_path / "data")).listing["a.wav"][1] != before
+
+
+@pytest.mark.parametrize("path", ["../secret.wav", "wav/../../secret.wav", "..", "", "/etc/passwd"])
+def test_nothing_is_read_outside_the_root_but_by_links_in_it(tmp_path, path):
+    (tmp_path / "secret.wav").write_bytes(b"1")
+    (tmp_path / "EMODB" / "wav").mkdir(parents=True)
+    (tmp_path / "EMODB" / "linked.wav").symlink_to(tmp_path / "secret.wav")
+    source = Source(str(tmp_path / "EMODB"))
+    for ask in (source.read_bytes, source.is_file):
+        with pytest.raises(CorpusError, match=rf"relative to {source.root} and stays inside it, received '{path}'"):
+            ask(path)
+    assert source.is_file("linked.wav")
+    assert source.read_bytes("linked.wav") == b"1"
+    assert not source.is_file("wav")
 
 
 def test_hidden_files_are_not_there(tmp_path):

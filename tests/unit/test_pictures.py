@@ -97,6 +97,10 @@ def test_waveform_and_its_levels():
     x = [float(point.split(",")[0]) for point in outline]
     assert min(x) > 100  # silence that is added has no line: the picture of the MFCCs has the same time axis
     assert "No samples at full scale" in drawing.caption
+    loud = np.zeros(100, np.float32)
+    for n, said in ((1, " 1 sample at full scale."), (2, " 2 samples at full scale.")):
+        loud[n] = 1
+        assert waveform.draw(loud, rate, PADDED, "x").caption.endswith(said)
     assert "-120.0" in waveform.draw(np.zeros(7, np.float32), rate, PADDED, "x").numbers.rows[0]
 
 

@@ -86,7 +86,7 @@ def test_what_the_corpus_does_not_have_is_said(store, ranking):
 
 def test_a_run_without_a_report_is_refused(store):
     store.write_json("runs/begun/settings.json", {})
-    with pytest.raises(StoreError, match="begun is unfinished: there is nothing to show yet"):
+    with pytest.raises(StoreError, match=r"begun in .* is unfinished: it has no report yet"):
         Shown.of(store, "begun")
     with pytest.raises(StoreError, match="There is no run 'nobody' in"):
         Shown.of(store, "nobody")

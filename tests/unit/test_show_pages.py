@@ -216,8 +216,42 @@ def test_a_recording_that_is_not_what_it_was_is_said(place, client, what):
         assert len(found.all("audio")) == (what == "changed")
         assert "MFCCs of" in found.source  # from the store
         assert client.get(f"/audio/A/{one.name}").status == (200 if what == "changed" else 404)
+        listed = page(client, "/utterances?corpus=A")
+        assert len(listed.all("audio")) == len(client.ranking("A").utterances) - (what == "gone")
+        assert listed.text.count("The recording is missing.") == (what == "gone")
     finally:
         file.write_bytes(before)
+
+
+@pytest.mark.parametrize("path", ["../outside.wav", "anna/../../outside.wav", "{root}/outside.wav"])
+def test_a_foreign_manifest_reaches_no_file_outside_the_corpus(place, tmp_path, path):
+    soundfile.write(place[1] / "outside.wav", np.full(16_000, 0.25, np.float32), 16_000)
+    store = Store(str(tmp_path / "store"))
+    write_run(store, (SMALL,), data_root=place[1])
+    rows = store.read_table("manifests/A/k/manifest.parquet", tables.MANIFEST).to_pylist()
+    rows[0]["path"] = path.format(root=place[1])
+    store.write_table("manifests/A/k/manifest.parquet", pa.Table.from_pylist(rows, tables.MANIFEST), tables.MANIFEST)
+    report.build(store, RUN)
+    with served(Shown.of(store, RUN)) as client:
+        answer = client.get(f"/audio/A/{rows[0]['utterance_id']}")
+        assert answer.status == 404
+        assert "stays inside it, received" in answer.text
+        listed = page(client, "/utterances")
+        assert listed.text.count("The recording cannot be played: A path of a recording is relative to") == 1
+        assert len(listed.all("audio")) == len(rows) - 1
+
+
+def test_a_name_with_line_breaks_has_its_page(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (Made("A", sentences=("line\nbreak", "x\r\n\n")),))
+    report.build(store, RUN)
+    with served(Shown.of(store, RUN)) as client:
+        links = [link["href"] for link in page(client, "/utterances").all("a") if "%0A" in link["href"]]
+        assert len(links) == len(client.ranking("A").utterances)
+        for address in links[:6]:
+            assert "Every prediction" in page(client, address).text
+            sound = client.get(address.replace("/utterances/", "/audio/"))
+            assert "The run does not say where the recordings of A lie" in sound.text
 
 
 def test_ranges(client, place):
@@ -364,11 +398,19 @@ def test_a_joint_corpus_finds_the_recordings_and_features_of_its_parts(place, tm
         }
         for row in joint.to_pylist()
     ]  # fmt: skip
-    crossed = {"labels": labels, "sources": ["A", "MANY"], "manifest": "manifests/CROSS/k", "synthetic": False}
+    crossed = {
+        **facts["corpora"]["A"],
+        "labels": labels,
+        "sources": ["A", "MANY"],
+        "manifest": "manifests/CROSS/k",
+        "synthetic": False,
+    }
     crossed |= {"features": ["features/A/k", "features/MANY/k"], "signal_length": 110_250}
     store.write_table("manifests/CROSS/k/manifest.parquet", joint, tables.MANIFEST)
     store.write_json("runs/crossed/run.json", {**facts, "run_id": "crossed", "corpora": {"CROSS": crossed}})
-    store.write_json("runs/crossed/report/summary.json", {"created": "", "warnings": []})
+    summary = store.read_json(f"runs/{RUN}/report/summary.json")
+    summary["corpora"] = {"CROSS": summary["corpora"]["A"]}
+    store.write_json("runs/crossed/report/summary.json", summary)
     predictions = pa.Table.from_pylist(one_fold, tables.PREDICTIONS)
     store.write_table("runs/crossed/report/predictions.parquet", predictions, tables.PREDICTIONS)
     shown = Shown.of(store, "crossed", str(data_root))

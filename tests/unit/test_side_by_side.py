@@ -139,7 +139,8 @@ def test_names_never_become_markup(tmp_path):
     [
         (["weak"], "needs two or more different runs, received weak"),
         (["weak", "weak"], "needs two or more different runs, received weak, weak"),
-        (["weak", "none"], "There is no report of a run 'none'"),
+        (["weak", "none"], "There is no run 'none' in"),
+        (["weak", "weak/report"], "There is no run 'weak/report' in"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(store, runs, text):

@@ -209,10 +209,28 @@ def test_a_relative_store_stays_where_it_was_named(tmp_path, monkeypatch):
     assert (tmp_path / "here" / "x.json").exists()
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "a/../../outside"])
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside", "a/../../outside", ".", "a/.", "a//b", "a/", "/"])
 def test_nothing_is_read_outside_the_store(store, path):
     with pytest.raises(StoreError, match="stays inside it"):
         store.read_bytes(path)
+
+
+@pytest.mark.parametrize("folder", ["", ".", "/", "work/..", "./work", "work/", "work/../../store"])
+def test_only_a_folder_inside_the_store_is_deleted(store, folder):
+    committed(store)
+    with pytest.raises(StoreError, match=r"stays inside it|is not deleted as a folder of it\. Name one\."):
+        store.delete(folder)
+    assert store.is_done("work")
+
+
+def test_what_a_folder_lost_is_named(store):
+    assert store.lost("work") is None
+    assert committed(store).lost("work") == []
+    store.remove("work/data.json")
+    store.write_bytes("work/shard/more.json", b"{")
+    assert store.lost("work") == ["data.json", "shard/more.json"]
+    store.write_json("work/_DONE.json", {"facts": {}, "files": []})
+    assert store.lost("work") == ["_DONE.json"]
 
 
 def test_errors_say_what_is_wrong(store):

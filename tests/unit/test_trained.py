@@ -150,13 +150,16 @@ def test_what_a_run_does_not_have(store, arguments, error, text):
 def test_a_run_that_has_not_ended_or_is_of_an_older_version(tmp_path):
     store = Store(str(tmp_path))
     store.write_json("runs/begun/settings.json", {})
-    with pytest.raises(StoreError, match=r"begun in .* is unfinished. Give its command again"):
+    with pytest.raises(StoreError, match=r"begun in .* is unfinished: it has no report yet. Give its command again"):
         of_run(store, "begun")
     write_run(store, (B,), run_id="old")
     facts = store.read_json("runs/old/run.json")
     del facts["corpora"]["B"]["network"]
     store.write_json("runs/old/run.json", facts)
-    with pytest.raises(StoreError, match=r"older version.*Give the run's command again: its folds are kept"):
+    with pytest.raises(
+        StoreError,
+        match=r"another version.*Delete the run \(timnet runs delete old --yes\) and give its command again: its",
+    ):
         of_run(store, "old")
 
 
@@ -340,6 +343,9 @@ def test_a_name_is_a_run_or_a_file(store, tmp_path, monkeypatch):
     ("model", "arguments", "text"),
     [
         ("nothing", (), r"--model nothing is neither a run in .* \(.*one, two\), a file .npz"),
+        ("", (), "--model with no name is neither a run in"),
+        ("one/report", (), "--model one/report is neither a run in"),
+        (".", (), "--corpus says what . was trained on"),  # a folder, and no run
         ("b.npz", ("A",), "--corpus A: b.npz was trained on B"),
         ("b.npz", (None, 3), "--seed 3: b.npz has the seeds 46, 47"),
         ("b.npz", (None, None, 9), "--fold 9: b.npz holds seed 46 fold 1, "),

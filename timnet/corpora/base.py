@@ -71,6 +71,11 @@ class Source:
         with storage.explained(self.root):
             return self._fs.isdir(f"{self._base}/{path}".rstrip("/"))
 
+    def is_file(self, path: str) -> bool:
+        """Raises CorpusError like `read_bytes` where the path leads out of the root."""
+        with storage.explained(f"{self.root}/{path}"):
+            return self._fs.isfile(self._inside(path))
+
     @property
     def listing(self) -> Mapping[str, tuple[int, str]]:
         """Every file below the root: relative path -> (size in bytes, what changes with its content), sorted by path.
@@ -117,8 +122,8 @@ class Source:
         return f"{self._base}/{path}" if self.is_local else f"{self.root}/{path}"
 
     def read_bytes(self, path: str) -> bytes:
-        """Raises CorpusError where there is no such file, OSError where there is and it cannot be read."""
-        full = f"{self._base}/{path}"
+        """Raises CorpusError where there is no such file or its path leads out of the root, OSError where it cannot be read."""
+        full = self._inside(path)
         try:
             with storage.explained(f"{self.root}/{path}"):  # a server that fails is no fault of the recording
                 if self.is_local and not stat.S_ISREG(os.stat(full).st_mode):  # a pipe would be waited for
@@ -128,6 +133,17 @@ class Source:
             target = os.readlink(full) if self.is_local and os.path.islink(full) else None
             gone = "is missing" if target is None else f"is a link to {target}, which is missing"
             raise CorpusError(f"{self.root}/{path} {gone}.") from error
+
+    def _inside(self, path: str) -> str:
+        """The whole path. Of a manifest in a store from others it may be anything, and reaches nothing outside the root.
+
+        Links are followed wherever they point: whoever put the corpus there made them, as `timnet corpora import` does.
+        """
+        if not path or path.startswith("/") or ".." in path.split("/"):
+            raise CorpusError(
+                f"A path of a recording is relative to {self.root} and stays inside it, received {path!r}."
+            )
+        return f"{self._base}/{path}"
 
     def read_text(self, path: str, encoding: str = "utf-8") -> str:
         return self.read_bytes(path).decode(encoding)

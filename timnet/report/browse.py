@@ -34,6 +34,7 @@ def the_list(shown: Shown, ranking: Ranking, choice: Choice, number: int) -> str
     untested = len(ranking.utterances) - ranking.tested
     said = f"{extent}." + (f" What no finished fold tested comes last: {untested} of them." if untested else "")
     unheard = shown.unheard(ranking)
+    silent = [None] * len(some) if unheard else shown.silent(ranking, some)
     return _rendered(
         shown,
         "utterances.html",
@@ -51,7 +52,8 @@ def the_list(shown: Shown, ranking: Ranking, choice: Choice, number: int) -> str
         extent=said,
         mean_of=probabilities.mean_of(ranking),
         utterances=[
-            {"rank": rank, **_described(ranking, one, choice)} for rank, one in enumerate(some, start=first + 1)
+            {"rank": rank, "silent": why, **_described(ranking, one, choice)}
+            for rank, (one, why) in enumerate(zip(some, silent, strict=True), start=first + 1)
         ],
         page=number,
         pages=[

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from timnet import metrics, models, tables
+from timnet import metrics, models, run_files, tables
 from timnet.errors import BrokenFileError, StoreError
 from timnet.models.base import EPOCH
 from timnet.store import Store
@@ -95,18 +95,11 @@ class RunResult:
 
 
 def gather(store: Store, run_id: str) -> RunResult:
-    """Read a run; raises StoreError where there is none of that name, or where a table that it needs is missing.
+    """Read a run; raises StoreError like run_files.facts, and where a table that it needs is missing.
 
     A fold that run.json calls completed and whose folder is gone or unfinished is taken as failed, and says so.
     """
-    path = f"runs/{run_id}/run.json"
-    if not store.exists(path):
-        others = [name for name in store.children("runs") if store.exists(f"runs/{name}/run.json")]
-        raise StoreError(
-            f"There is no run {run_id!r} in {store.uri}; there are: {', '.join(others) or 'none'}. "
-            "Give one of these, or another --store."
-        )
-    facts = store.read_json(path)
+    facts = run_files.facts(store, run_id)
     return RunResult(facts, tuple(of_corpus(store, name, facts) for name in facts["corpora"]))
 
 

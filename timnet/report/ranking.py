@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from timnet import tables
+from timnet import run_files, tables
 from timnet.cross_corpus import corpus_of
 from timnet.errors import ConfigError, StoreError
 from timnet.store import Store
@@ -138,7 +138,7 @@ class Ranking:
 
 def rankings(store: Store, run_id: str, facts: Mapping[str, Any]) -> list[Ranking]:
     """One ranking a corpus of a run with a report; `facts` is its run.json. Raises StoreError where a table is missing."""
-    predictions = store.read_table(f"runs/{run_id}/report/predictions.parquet", tables.PREDICTIONS)
+    predictions = run_files.predictions(store, run_id)
     tests = _tests(predictions)
     return [
         Ranking(name, corpus, _ranked(store, corpus["manifest"], tests.get(name, {})))

@@ -1,16 +1,17 @@
 """A stored run as the pages of `timnet show` need it: its tables, its recordings and its features."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from timnet import feature_shards, runs
+from timnet import feature_shards, run_files
 from timnet.config import SAMPLE_RATE_HZ
 from timnet.cross_corpus import corpus_of
-from timnet.errors import StoreError, TimnetError
+from timnet.errors import TimnetError
 from timnet.features import FeatureProfile, extract
 from timnet.playback import Recordings, Sound
 from timnet.report.mfcc import Timing
@@ -31,10 +32,7 @@ class Shown:
     @classmethod
     def of(cls, store: Store, run_id: str, data_root: str | None = None) -> "Shown":
         """Raises StoreError where the run has no report, or a table of it is missing."""
-        summary = runs.run(store, run_id).summary
-        if summary is None:
-            raise StoreError(f"{run_id} is unfinished: there is nothing to show yet. Give its command again.")
-        facts = store.read_json(f"runs/{run_id}/run.json")
+        facts, summary = run_files.facts(store, run_id), run_files.summary(store, run_id)
         return cls(store, facts, summary, rankings(store, run_id, facts), Recordings(store, facts, data_root))
 
     def ranking(self, corpus: str | None) -> Ranking | None:
@@ -54,12 +52,25 @@ class Shown:
         return self.recordings.sound(ranking.corpus, ranking.sources is not None, one.facts)
 
     def unheard(self, ranking: Ranking) -> str | None:
-        """Why no recording of a corpus can be played, where that is so; one that is gone says so on its own page."""
+        """Why no recording of a corpus can be played, where that is so."""
         try:
             self.recordings.locate(ranking.sources or [ranking.corpus])
         except TimnetError as error:
             return f"The recordings cannot be played: {error}"
         return None
+
+    def silent(self, ranking: Ranking, some: Sequence[Ranked]) -> list[str | None]:
+        """Why each of these recordings cannot be played, as far as that is to be seen without opening it."""
+
+        def why(one: Ranked) -> str | None:
+            try:
+                there = self.recordings.is_there(ranking.corpus, ranking.sources is not None, one.facts)
+            except TimnetError as error:
+                return f"The recording cannot be played: {error}"
+            return None if there else "The recording is missing."
+
+        with ThreadPoolExecutor() as threads:  # on S3 each is a question to the server
+            return list(threads.map(why, some))
 
     @cached_property
     def profile(self) -> FeatureProfile | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from timnet import metrics, tables
+from timnet import metrics, run_files
 from timnet.comparison import COMPARED, Comparison, Difference, compare, sentences
 from timnet.config import identity
 from timnet.errors import TimnetError
@@ -32,9 +32,9 @@ def build(store: Store, run_ids: Sequence[str], folder: str) -> dict[str, Any]:
     if len(set(run_ids)) < 2 or len(set(run_ids)) < len(run_ids):
         raise TimnetError(
             f"A comparison needs two or more different runs, received {', '.join(run_ids) or 'none'}. "
-            f"In {store.uri} there are: {', '.join(_finished(store)) or 'none'}."
+            f"In {store.uri} there are: {', '.join(run_files.names(store)) or 'none'}."
         )
-    facts = {run: _facts(store, run) for run in run_ids}
+    facts = {run: run_files.facts(store, run) for run in run_ids}
     shared = [
         name for name in facts[run_ids[0]]["corpora"] if all(name in of_run["corpora"] for of_run in facts.values())
     ]
@@ -82,25 +82,13 @@ def terminal(summary: dict[str, Any]) -> str:
     return "\n".join(lines + [f"! {warning}" for warning in summary["warnings"]])
 
 
-def _finished(store: Store) -> list[str]:
-    return [name for name in store.children("runs") if store.exists(f"runs/{name}/report/predictions.parquet")]
-
-
-def _facts(store: Store, run: str) -> dict[str, Any]:
-    if not store.exists(f"runs/{run}/report/predictions.parquet"):
-        raise TimnetError(
-            f"There is no report of a run {run!r} in {store.uri}; there are: {', '.join(_finished(store)) or 'none'}."
-        )
-    return store.read_json(f"runs/{run}/run.json")
-
-
 def _compared(
     store: Store, run_ids: Sequence[str], facts: dict[str, Any], name: str
 ) -> tuple[list[Recognised], list[Comparison]]:
     runs = [
         recognised(
             run,
-            store.read_table(f"runs/{run}/report/predictions.parquet", tables.PREDICTIONS),
+            run_files.predictions(store, run),
             name,
             tuple(facts[run]["corpora"][name]["labels"]),
         )

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 from markupsafe import Markup
 
-from timnet.report import svg
+from timnet.report import svg, text
 from timnet.report.drawing import Drawing, Numbers
 from timnet.report.mfcc import Timing
 
@@ -40,7 +40,8 @@ def draw(samples: np.ndarray, sample_rate_hz: int, timing: Timing, name: str) ->
         f"{_decibels(_rms(samples)):.1f} dBFS."
     )
     clipped = int((np.abs(samples) >= 0.9999).sum())
-    caption = f"Lowest and highest sample over time, full scale at 1. {clipped or 'No'} samples at full scale."
+    at_full_scale = text.count(clipped, "sample") if clipped else "No samples"
+    caption = f"Lowest and highest sample over time, full scale at 1. {at_full_scale} at full scale."
     return Drawing(panels=[panel.svg(says)], caption=caption, numbers=numbers)
 
 

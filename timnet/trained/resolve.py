@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from timnet import storage
+from timnet import run_files, storage
 from timnet.errors import ConfigError
 from timnet.store import Store
 from timnet.trained.base import Trained
@@ -23,12 +23,12 @@ def resolve(
         return _some(of_file(model), model, corpus, seed, fold)
     if not model.endswith(SUFFIXES):
         store.check()
-        if "/" not in model and store.children(f"runs/{model}"):
+        if run_files.exists(store, model):
             return of_run(store, model, corpus, seed, fold)
-        if not _is_folder(model):
-            there = ", ".join(store.children("runs")) or "none"
+        if not (model and _is_folder(model)):
+            there = ", ".join(run_files.names(store)) or "none"
             raise ConfigError(
-                f"--model {model} is neither a run in {store.uri} nor a file or folder. Allowed are one of the runs there "
+                f"--model {model or 'with no name'} is neither a run in {store.uri} nor a file or folder. Allowed are one of the runs there "
                 f"({there}), a file .npz that `timnet export` wrote, and a file .hdf5 of released weights or their folder."
             )
     trained = published(model, corpus, fold)

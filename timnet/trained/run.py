@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from timnet import corpora, runs, tables
+from timnet import corpora, run_files, tables
 from timnet.config import ModelSettings
 from timnet.corpora.base import NOT_STATED
 from timnet.errors import ConfigError, StoreError
@@ -25,16 +25,17 @@ def of_run(
     it says on which. Folds that did not finish are named in `missing`. Raises StoreError where there is no such run,
     it is unfinished or none of the wanted folds finished, and ConfigError where there is no such corpus, seed or fold.
     """
-    runs.run(store, run_id)
-    if not store.exists(f"runs/{run_id}/run.json"):
-        raise StoreError(f"The run {run_id} in {store.uri} is unfinished. Give its command again.")
-    facts = store.read_json(f"runs/{run_id}/run.json")
+    facts = run_files.facts(store, run_id)
     name, entry, source = _corpus(facts, corpus)
-    if "network" not in entry:
+    try:
+        model, profile = ModelSettings(**entry["network"]), FeatureProfile(**facts["features"])
+        signal_length = entry["signal_length"]
+    except (KeyError, TypeError) as error:
         raise StoreError(
-            f"The run {run_id} in {store.uri} was reported by an older version, which did not note the shape of the "
-            "model. Give the run's command again: its folds are kept, and only the report is made anew."
-        )
+            f"The run {run_id} in {store.uri} was reported by another version, which does not note the shape of the model "
+            f"as this one does. Delete the run (timnet runs delete {run_id} --yes) and give its command again: its folds "
+            "are kept, and only the report is made anew."
+        ) from error
     sources = entry.get("sources") or ()
     if source is not None:
         fold = 1 + sources.index(source)
@@ -44,9 +45,9 @@ def of_run(
         name=f"{facts['model']['name']} of the run {run_id}, trained on {source or name}",
         corpus=name,
         labels=tuple(entry["labels"]),
-        model=ModelSettings(**entry["network"]),
-        profile=FeatureProfile(**facts["features"]),
-        signal_length=entry["signal_length"],
+        model=model,
+        profile=profile,
+        signal_length=signal_length,
         folds=folds,
         missing=missing,
         run_id=run_id,
