@@ -2,18 +2,14 @@
 
 import os
 
+from flows import stopping
+
 
 def import_keras() -> None:
     """Import Keras and its backend; what fails is still raised.
 
-    TensorFlow greets on the standard error of the process before it looks at any setting, hence the redirection.
+    TensorFlow greets on the standard error of the process before it looks at any setting.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # an error to it is that no GPU is there
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 2)
-    try:
+    with stopping.quiet():
         import keras  # noqa: F401
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)

@@ -14,6 +14,7 @@ SAID = "timnet: interrupted. The same command goes on from what was finished."
 SAID_ONCE = "timnet: interrupted. Give the same command again."  # of one that has nothing to go on from
 
 _heard: list[int] = []
+_said_to = [2]  # file descriptors; the last one is the standard error
 
 
 def leave_at_once(said: str = SAID) -> None:
@@ -42,6 +43,21 @@ def saying(text: str) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, what is written to the standard error of the process goes nowhere, but for what is said of a signal."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    _said_to.append(kept)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        _said_to.pop()
+        os.close(kept)
+        os.close(nothing)
 
 
 def status() -> int:
@@ -73,4 +89,4 @@ def _leave(said: str, number: int, _: Any) -> None:
 
 
 def _say(text: str) -> None:
-    os.write(2, f"{text}\n".encode())  # print is not for signal handlers
+    os.write(_said_to[-1], f"{text}\n".encode())  # print is not for signal handlers

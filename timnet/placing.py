@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from timnet.corpora.base import Problem, Utterance, printable
+from timnet.corpora.base import Problem, Utterance, as_text
 from timnet.corpora.recordings_table import COLUMNS, REQUIRED, SUFFIXES
 from timnet.errors import ConfigError
 from timnet.store import Store
@@ -168,7 +168,7 @@ def _contents(path: Path) -> dict[str, str]:
     if not path.is_dir():
         return {path.name: _digest(path)}
     files = (one for one in path.rglob("*") if (one.is_symlink() or not one.is_dir()) and one != path / NOTE)
-    return {printable(str(one.relative_to(path))): _digest(one) for one in files}
+    return {as_text(str(one.relative_to(path))): _digest(one) for one in files}
 
 
 def _digest(path: Path) -> str:

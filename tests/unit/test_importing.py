@@ -304,7 +304,7 @@ def test_a_name_that_is_no_text_is_a_problem_of_that_recording(tmp_path, data, r
     odd = tmp_path / ("mine/wut" if folders else "mine") / os.fsdecode(name)
     odd.parent.mkdir(exist_ok=True)
     odd.write_bytes((tmp_path / "mine/wut/x_wut.wav").read_bytes())
-    said = name.decode("utf-8", "backslashreplace") + ": its name is not UTF-8, so no table can hold it. Rename it."
+    said = name.decode("utf-8", "backslashreplace") + ": its name is not UTF-8. Rename it."
     status, _, err = run(tmp_path / "mine", *how)
     assert status == 2
     assert said in err

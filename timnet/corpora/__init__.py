@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.resources import files
 
 from timnet import storage
-from timnet.corpora.base import Corpus, Source, is_audio, printable
+from timnet.corpora.base import Corpus, Source, as_text, is_audio
 from timnet.errors import ConfigError, CorpusError
 
 PUBLISHED = ("CASIA", "EMODB", "EMOVO", "IEMOCAP", "RAVDESS", "SAVEE")  # the six of the paper
@@ -85,7 +85,7 @@ def entries(data_root: str) -> tuple[str, list[str]]:
         raise CorpusError(f"--data-root {data_root} cannot be read: {error}.") from error
     if found is None:
         raise CorpusError(f"--data-root {data_root} is not there, or is not a folder (looked for {root}).")
-    return root, sorted({printable(name) for name in found if name and not name.startswith(".")})
+    return root, sorted({as_text(name) for name in found if name and not name.startswith(".")})
 
 
 def _whence(corpus: Corpus) -> str:

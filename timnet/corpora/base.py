@@ -103,8 +103,8 @@ class Source:
                 continue
             if any(part.startswith(".") for part in path.split("/")):
                 continue
-            if path != printable(path):
-                not_text.append(printable(path))
+            if path != as_text(path):
+                not_text.append(as_text(path))
                 continue
             found[path] = (int(info["size"]), _version(full, info))
         return dict(sorted(found.items())), tuple(sorted(not_text))
@@ -173,7 +173,7 @@ def is_audio(path: str) -> bool:
     return path.lower().endswith(AUDIO_SUFFIXES)
 
 
-def printable(path: str) -> str:
+def as_text(path: str) -> str:
     """The path itself, or where its bytes are not UTF-8 these as \\x…."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timnet import storage
-from timnet.corpora.base import Source, is_audio, not_readable, printable
+from timnet.corpora.base import Source, as_text, is_audio, not_readable
 from timnet.errors import ConfigError, CorpusError
 from timnet.predict.recognise import Recording
 
@@ -69,7 +69,7 @@ def _below(source: Source, name: str) -> list[Input]:
 
 def _input(shown: str, source: Source, path: str, error: str | None = None) -> Input:
     """Linux takes any bytes for a name; what is written of a recording is text."""
-    text = printable(shown)
+    text = as_text(shown)
     if text != shown:
         error = f"{text}: its name is not UTF-8. Rename it."
     return Input(text, source, path, error)
