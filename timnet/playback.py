@@ -9,7 +9,7 @@ import numpy as np
 
 from timnet import audio
 from timnet.corpora.base import Source
-from timnet.errors import AudioError, ConfigError
+from timnet.errors import AudioError, ConfigError, CorpusError
 from timnet.plan import locate
 from timnet.store import Store
 
@@ -58,7 +58,10 @@ class Recordings:
         where S3 does not answer.
         """
         source, path = self._of(corpus, joint, facts)
-        data = source.read_bytes(path)
+        try:
+            data = source.read_bytes(path)
+        except OSError as error:  # such as a folder of that name, or a file that may not be read
+            raise CorpusError(f"{path} cannot be read: {error.strerror or error}.") from error
         samples, sample_rate_hz = audio.read(data, path)
         played, content_type, converted_from = playable(data, path)
         changed = audio.sha256(samples, sample_rate_hz) != facts["audio_sha256"]

@@ -194,7 +194,7 @@ def test_features_that_are_gone_are_made_again(client):
         ranking.facts["features"][0] = ranking.facts["features"][0].removesuffix("-gone")
 
 
-@pytest.mark.parametrize("what", ["gone", "changed", "broken"])
+@pytest.mark.parametrize("what", ["gone", "changed", "broken", "folder"])
 def test_a_recording_that_is_not_what_it_was_is_said(place, client, what):
     one = client.ranking("A").utterances[-1]
     file = place[1] / "A" / one.facts["path"]
@@ -202,6 +202,9 @@ def test_a_recording_that_is_not_what_it_was_is_said(place, client, what):
     try:
         if what == "gone":
             file.unlink()
+        elif what == "folder":
+            file.unlink()
+            file.mkdir()
         elif what == "broken":
             file.write_bytes(b"not sound")
         else:
@@ -209,6 +212,7 @@ def test_a_recording_that_is_not_what_it_was_is_said(place, client, what):
         found = page(client, f"/utterances/A/{one.name}")
         said = {
             "gone": f"The recording cannot be played: {file} is missing.",
+            "folder": f"The recording cannot be played: {one.facts['path']} cannot be read: {file} is not a regular file.",
             "broken": f"The recording cannot be played: {one.facts['path']} cannot be read as audio",
             "changed": "This is another recording now than the one that the run was made of",
         }[what]
@@ -217,9 +221,11 @@ def test_a_recording_that_is_not_what_it_was_is_said(place, client, what):
         assert "MFCCs of" in found.source  # from the store
         assert client.get(f"/audio/A/{one.name}").status == (200 if what == "changed" else 404)
         listed = page(client, "/utterances?corpus=A")
-        assert len(listed.all("audio")) == len(client.ranking("A").utterances) - (what == "gone")
-        assert listed.text.count("The recording is missing.") == (what == "gone")
+        assert len(listed.all("audio")) == len(client.ranking("A").utterances) - (what in ("gone", "folder"))
+        assert listed.text.count("The recording is missing.") == (what in ("gone", "folder"))
     finally:
+        if what == "folder":
+            file.rmdir()
         file.write_bytes(before)
 
 
