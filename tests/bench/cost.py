@@ -50,8 +50,8 @@ one fold leaves idle, and was not measured; the two lines are the ends. If each 
 places it is worse: Ray fills a GPU before it takes the next one of the node, and others stay empty. So let no more folds
 share a GPU than it takes to begin all of them.
 
-**Folds in lockstep.** `--folds-per-actor` trains folds of one shape as one program, a step of all of them at once. That
-was not measured on a GPU and is not in these tables.
+**Folds in lockstep.** `--folds-per-actor` trains several folds as one program, a step of all of them at once. What that
+saves on a GPU is not measured ([GPUs](gpu.md)) and not in these tables.
 """
 
 CPU_NOTES = """

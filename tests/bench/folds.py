@@ -2,25 +2,28 @@
 
 `python -m tests.bench.folds` (or `make bench-folds`) makes six small corpora, runs 6 x 10 folds x 10 seeds of the SVM through
 `python -m flows.cv --local`, and looks at the driver and at Prefect's API from outside while they work: memory, threads,
-open files and sockets. It prints a table and writes it to docs/folds.md.
+open files and sockets. It prints a table and writes it to docs/folds.md. `--corpora 1 --seeds 1 --every 4` is a small one,
+which is printed alone.
 """
 
+import argparse
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-CORPORA = [f"bench{i}" for i in range(6)]
 EMOTIONS = {"angry": 300.0, "happy": 220.0, "sad": 120.0}
 SPEAKERS, SAMPLE_RATE_HZ, DURATION_S = 10, 8000, 0.5
-FOLDS, SEEDS = 10, 10
+CORPORA, FOLDS, SEEDS = 6, 10, 10
 EVERY = 100  # folds between two rows
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "folds.md"
 
@@ -48,10 +51,10 @@ def look(pid: int) -> Look:
     return Look(number["VmRSS"] / 1024, number["Threads"], len(targets) - sockets, sockets)
 
 
-def write_corpora(root: Path) -> None:
+def write_corpora(root: Path, corpora: Sequence[str]) -> None:
     """The speakers say everything alike, so that folds are as small as folds can be."""
     t = np.arange(int(DURATION_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
-    for n, corpus in enumerate(CORPORA):
+    for n, corpus in enumerate(corpora):
         for emotion, hz in EMOTIONS.items():
             for speaker in range(SPEAKERS):
                 random = np.random.default_rng([n, speaker, int(hz)])
@@ -77,14 +80,33 @@ def api_of(driver: int) -> int | None:
     return None
 
 
-def main() -> None:
+def options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.folds", description=__doc__)
+    parser.add_argument("--corpora", type=int, default=CORPORA)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--every", type=int, default=EVERY, help="folds between two looks")
+    given = parser.parse_args(arguments)
+    if given.corpora * FOLDS * given.seeds < 2 * given.every:
+        parser.error(f"{given.corpora * FOLDS * given.seeds} folds make no two looks, one every {given.every}")
+    return given
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = options(arguments)
     rows: list[tuple[int, float, Look, Look]] = []
-    total = len(CORPORA) * FOLDS * SEEDS
+    corpora = [f"bench{i}" for i in range(given.corpora)]
     with tempfile.TemporaryDirectory() as folder:
         root, store = Path(folder) / "data", Path(folder) / "store"
-        write_corpora(root)
+        write_corpora(root, corpora)
         command = [sys.executable, "-m", "flows.cv", "--local", "--data-root", str(root), "--store", str(store)]
-        command += ["--corpora", ",".join(CORPORA), "--seeds", ",".join(map(str, range(SEEDS))), "--folds", str(FOLDS)]
+        command += [
+            "--corpora",
+            ",".join(corpora),
+            "--seeds",
+            ",".join(map(str, range(given.seeds))),
+            "--folds",
+            str(FOLDS),
+        ]
         command += ["--model", "svm", "--run-id", "bench", "--signal-length", "8192"]
         environment = os.environ | {"PREFECT_HOME": str(Path(folder) / "prefect")}
         with (Path(folder) / "err").open("w+") as err:
@@ -95,7 +117,7 @@ def main() -> None:
                 if done and began is None:
                     began = time.monotonic()
                 api = api_of(driver.pid)
-                if began is not None and api is not None and done >= EVERY * (len(rows) + 1):
+                if began is not None and api is not None and done >= given.every * (len(rows) + 1):
                     try:
                         rows.append((done, time.monotonic() - began, look(driver.pid), look(api)))
                     except OSError:
@@ -106,25 +128,23 @@ def main() -> None:
             said = err.read()
         if status:
             raise SystemExit(f"the run ended with exit status {status}:\n{said}")
-        seconds = [float(line) for path in store.glob("trained/*/*/metrics.json") for line in seconds_of(path)]
-    page = text(rows, total, seconds, said)
-    PAGE.write_text(page)
+        seconds = [json.loads(path.read_text())["seconds"]["total"] for path in store.glob("trained/*/*/metrics.json")]
+    if len(rows) < 2:
+        raise SystemExit(f"the run was over before a second look could be taken:\n{said}")
+    page = text(rows, given, seconds, said)
+    if given == options([]):
+        PAGE.write_text(page)
     print(page)
 
 
-def seconds_of(path: Path) -> list[float]:
-    import json
-
-    return [json.loads(path.read_text())["seconds"]["total"]]
-
-
-def text(rows: list[tuple[int, float, Look, Look]], total: int, seconds: list[float], said: str) -> str:
+def text(rows: list[tuple[int, float, Look, Look]], given: argparse.Namespace, seconds: list[float], said: str) -> str:
     """The table, as Markdown."""
     lines = [
         "# Hundreds of folds",
         "",
-        f"Made by `make bench-folds`: {total} folds ({len(CORPORA)} corpora, {FOLDS} folds, {SEEDS} seeds) of the SVM on "
-        f"{SPEAKERS * len(EMOTIONS)} recordings each, through `python -m flows.cv --local`, {os.cpu_count()} CPUs.",
+        f"Made by `make bench-folds`: {len(seconds)} folds ({given.corpora} corpora, {FOLDS} folds, {given.seeds} seeds) of "
+        f"the SVM on {SPEAKERS * len(EMOTIONS)} recordings each, through `python -m flows.cv --local`, on "
+        f"{os.cpu_count()} CPUs. The driver and Prefect's API were looked at from outside while they worked.",
         "",
         "| folds | after | driver: memory | threads | files | sockets | Prefect's API: memory | threads | files | sockets |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -140,12 +160,10 @@ def text(rows: list[tuple[int, float, Look, Look]], total: int, seconds: list[fl
         "",
         f"A fold took {a_fold:.2f} s of the run's time with {os.cpu_count()} at a time; its own work (reading, fitting, "
         f"predicting, writing) was {np.mean(seconds):.2f} s, so that Prefect, Ray and the store cost "
-        f"{max(a_fold - np.mean(seconds) / (os.cpu_count() or 1), 0):.2f} s a fold.",
+        f"{max(a_fold - np.mean(seconds) / (os.cpu_count() or 1), 0):.2f} s a fold. The run's last line:",
         "",
-        "The last lines of the run:",
-        "",
-        "```",
-        *said.strip().splitlines()[-3:],
+        "```text",
+        said.strip().splitlines()[-1],
         "```",
         "",
     ]

@@ -51,6 +51,14 @@ def test_all_corpora_completes_and_leaves_its_summary(prefect, begun):
     assert [states.get(f"TINY seed 7 fold {fold}") for fold in (1, 2, 3)] == ["COMPLETED"] * 3
 
 
+def test_the_demo_needs_nothing_but_its_name(prefect, begun):
+    for run in begun.values():
+        prefect.ended(run)  # they need the CPUs
+    run = prefect.ended(prefect.begin("timnet-cv/demo"))
+    assert run["state"]["name"] == "Completed", f"{run['state']}\n{prefect.log('worker')}"
+    assert (prefect.home / "store/runs" / run["name"] / "report/index.html").is_file()
+
+
 def test_places_in_the_parameters_win_over_the_workers(prefect, begun):
     run = prefect.ended(begun["elsewhere"])
     assert run["state"]["name"] == "Completed", f"{run['state']}\n{prefect.log('worker')}"

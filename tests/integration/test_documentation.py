@@ -34,7 +34,7 @@ SPEAKERS = ("03", *(f"{number:02d}" for number in range(8, 17)))
 SENTENCES = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 SMALLER = ("--epochs", "1", "--folds", "2")
 # What the documented programs of others, and the first run, are tested by: tests/unit/test_documented_commands.py.
-ELSEWHERE = ("source", "make", "export", "pip", "prefect", "tensorboard", "mlflow")
+ELSEWHERE = ("source", "make", "export", "pip", "prefect", "ray", "tensorboard", "mlflow")
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +219,9 @@ def test_clusters_and_gpus(repository, s3, ray_with_gpus, monkeypatch):
     shutil.copytree(repository / "data", s3.folder / "timnet/recordings", dirs_exist_ok=True)
     follow("docs/cluster.md", repository, **{"ray://HEAD:10001": ray_with_gpus, "all": "EMODB"})
     assert "in lockstep in groups of up to 2" in follow("docs/gpu.md", repository)
+
+
+def test_the_cost_with_other_numbers():
+    said = follow("docs/cost.md", ROOT)
+    assert "3 seeds a corpus, 180 folds" in said
+    assert "| 96 | 10 |" in said

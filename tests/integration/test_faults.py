@@ -1,12 +1,16 @@
 """Machines that die in the middle of a run: the run goes on, and no result differs from that of an undisturbed one."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 from tiny import SETTINGS, predictions, trainers, until
@@ -18,11 +22,17 @@ def checkpoints(store: Path) -> list[Path]:
     return list(store.glob("trained/*/*/checkpoint.npz"))
 
 
+def history_in(checkpoint: Path) -> list[dict[str, Any]]:
+    """The epochs that a checkpoint has, as the table of the finished fold holds them."""
+    return json.loads(np.load(checkpoint)["state"].tobytes())["history"]
+
+
 def test_a_killed_trainer_is_replaced_and_its_fold_goes_on(finished, command, recordings, tmp_path):
     running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
     until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
     busy = trainers(lambda one: one.session == running.process.pid)
     assert busy
+    saved = {path.parent: history_in(path) for path in checkpoints(tmp_path)}
     for pid in busy:
         os.kill(pid, signal.SIGKILL)
     done = running.end(timeout_s=200)
@@ -30,6 +40,10 @@ def test_a_killed_trainer_is_replaced_and_its_fold_goes_on(finished, command, re
     assert "its worker was lost" in done.stderr
     assert predictions(tmp_path).equals(predictions(finished[0]))
     assert not checkpoints(tmp_path)
+    # What had been saved was not trained again: the seconds that these epochs took are still the same.
+    assert all(len(rows) % 2 == 0 for rows in saved.values())  # --checkpoint-every-epochs 2
+    for folder, rows in saved.items():
+        assert pq.read_table(folder / "history.parquet").to_pylist()[: len(rows)] == rows
     until(lambda: not running.left(), 60)
 
 
@@ -111,7 +125,7 @@ def test_a_fold_is_seen_in_the_clusters_metrics(command, recordings, tmp_path, n
 
     import ray
 
-    cluster, _ = nodes
+    cluster, workers = nodes
     running = command.start(
         "--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS,
         "--epochs", "60", "--run-id", "watched",
@@ -125,6 +139,8 @@ def test_a_fold_is_seen_in_the_clusters_metrics(command, recordings, tmp_path, n
         running.process.send_signal(signal.SIGINT)
         ended = running.end(timeout_s=60)
     assert found is not True, ended.stderr
+    raylets = {node.all_processes["raylet"][0].process.pid for node in workers}
+    until(lambda: not trainers(lambda one: one.parent in raylets), 60)
     names = {line.split("{")[0] for line in found}
     assert names == {"ray_timnet_epoch", "ray_timnet_loss", "ray_timnet_utterances_per_second"}
     assert all('corpus="TINY"' in line and 'seed="7"' in line for line in found)

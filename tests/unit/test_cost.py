@@ -1,11 +1,14 @@
 """The cost of the published table: steps as scikit-learn cuts the folds, schedules that can be followed by hand."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.model_selection import KFold
 
 from tests.bench import cost
 from tests.bench.bill import bill, fold_seconds, folds_per_device, sizes
+from tests.documented import ROOT
 
 
 def test_steps_are_those_of_the_folds_that_scikit_learn_cuts():
@@ -50,6 +53,12 @@ def test_how_many_folds_share_a_device():
 
 def test_the_page_in_the_documentation_is_what_the_code_makes():
     assert cost.PAGE.read_text() == cost.page(cost.options([]))
+
+
+def test_the_time_of_a_step_on_a_cpu_is_the_one_of_the_benchmarks():
+    measured = re.search(r"against (\d+) ms of wall time per step", (ROOT / "docs/benchmarks.md").read_text())
+    assert measured
+    assert 2 * int(measured[1]) == cost.CORE_STEP_MS, "run `python -m tests.bench.cost` with what `make bench` measured"
 
 
 def test_with_other_numbers_nothing_is_written(capsys):

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from flows import command, main
-from tests.documented import PAGES, ROOT, commands
+from tests.bench import folds
+from tests.documented import PAGES, ROOT, blocks, commands
 from timnet.config import AblationSettings, CrossCorpusSettings, EvaluateSettings, RunSettings
 
 FLOWS = {
@@ -17,7 +18,7 @@ FLOWS = {
 # What is not ours: these only have to be known here, with the test that uses them, or because nothing here can run them.
 OTHERS = {
     "prefect": "tests/integration/test_deployment.py",
-    "ray": "tests/integration/test_ray_start.py",
+    "ray": "tests/integration/test_ray_client.py",
     "docker": "no engine; tests/unit/test_infra.py reads the files",
     "install": "the file with the secrets of compose",
     "pip": "the extra of pyproject.toml, which the environment has",
@@ -57,3 +58,13 @@ def test_every_page_with_commands_is_followed():
     follows = (ROOT / "tests/integration/test_documentation.py").read_text()
     pages = {page for page, words in ALL if words[0] not in OTHERS and words[0] != "make"}
     assert [page.name for page in pages if f'"{page.relative_to(ROOT).as_posix()}"' not in follows] == []
+
+
+def test_the_page_of_make_bench_folds_gives_no_command_that_is_none(tmp_path):
+    look = folds.Look(300.0, 30, 20, 10)
+    rows = [(100, 30.0, look, look), (600, 180.0, look, look)]
+    page = tmp_path / "folds.md"
+    page.write_text(folds.text(rows, folds.options([]), [0.3] * 600, "Report: x\nAll of it took 200.0 s: start 9 s\n"))
+    assert blocks(page) == [("text", "All of it took 200.0 s: start 9 s\n")]
+    assert "600 folds (6 corpora, 10 folds, 10 seeds)" in page.read_text()
+    assert "A fold took 0.30 s" in page.read_text()

@@ -85,7 +85,7 @@ def test_no_stage_of_the_image_ends_as_root():
 
 
 def test_the_image_keeps_grpc_from_ending_drivers_that_join_as_clients():
-    """As tests/integration/test_ray_start.py starts its head; the gpu target is made from the cpu target."""
+    """As tests/integration/test_ray_client.py starts its head; the gpu target is made from the cpu target."""
     assert "    GRPC_ENABLE_FORK_SUPPORT=0 \\\n" in DOCKERFILE.partition("FROM cpu AS gpu")[0]
 
 
