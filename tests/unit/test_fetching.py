@@ -82,6 +82,7 @@ def test_a_folder_that_is_there_is_not_touched(root, folder):
         ({"n_bytes": len(FEW), "md5": "0" * 32}, f"What came has the MD5 {hashlib.md5(FEW).hexdigest()}, and EMODB's"),
         ({"md5": "0" * 32}, "and EMODB's archive has 00000000000000000000000000000000. It is another file"),
     ],
+    ids=["size", "size-and-md5", "md5"],  # an archive made anew has another MD5
 )
 def test_what_the_publisher_states_is_compared(root, stated, text):
     corpus = dataclasses.replace(SMALL, download=Download(EMODB.download.url, **stated))
