@@ -9,7 +9,7 @@ demo: $(ENVIRONMENT)
 	$(BIN)/python -m flows.cv --local
 
 # Two at a time: whole runs one after another, and the rest beside them.
-SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 test: $(ENVIRONMENT)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)

@@ -19,7 +19,6 @@ STARTED = {
     r"\S*/(gcs_server|raylet) ": "ray",
     r"\S+ -m tasks\.local_api |(\S*/)?prefect ": "prefect",
 }
-RUNS = "whole runs"
 _running: list[pytest.Item] = []
 
 
@@ -46,21 +45,29 @@ sys.addaudithook(_refuse_unmarked)
 
 
 def pytest_collection_modifyitems(items):
-    """Whole flows over recordings start what they start in a process of their own: hold them to their markers, too.
-
-    Where tests run two at a time, those that start Ray come one after another, and first; the rest goes beside them.
-    """
+    """Whole flows over recordings: what they start is started in a process of their own."""
     for item in items:
         for marker in ("ray", "prefect"):
             if {"command", "recordings"} <= set(item.fixturenames) and not item.get_closest_marker(marker):
                 raise pytest.UsageError(f"{item.nodeid} runs a flow and needs @pytest.mark.{marker}")
-        item.add_marker(pytest.mark.xdist_group(RUNS if _starts_ray(item) else str(item.path)))
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not _starts_ray(item))
+    if "PYTEST_XDIST_WORKER" in os.environ:  # what takes longest begins first
+        items.sort(key=lambda item: not _is_run(item.nodeid))
 
 
-def _starts_ray(item: pytest.Item) -> bool:
-    return any(item.get_closest_marker(marker) for marker in ("ray", "prefect"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where tests run two at a time: whole runs one after another, and file by file what goes beside them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class RunsInOneRow(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "runs" if _is_run(nodeid) else nodeid.partition("::")[0]
+
+    return RunsInOneRow(config, log)
+
+
+def _is_run(nodeid: str) -> bool:
+    return "integration/" in nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
