@@ -96,7 +96,7 @@ class Prefect:
             found = self.ask(f"/flow_runs/{run}")
             return found if found["state"]["type"] in ENDED else None
 
-        return until(over, 150)
+        return until(over, 280)
 
     def stop(self) -> None:
         for process in reversed(self.started):

@@ -51,6 +51,7 @@ def test_all_corpora_completes_and_leaves_its_summary(prefect, begun):
     assert [states.get(f"TINY seed 7 fold {fold}") for fold in (1, 2, 3)] == ["COMPLETED"] * 3
 
 
+@pytest.mark.timeout(600)  # behind the runs that are at work already
 def test_the_demo_needs_nothing_but_its_name(prefect, begun):
     for run in begun.values():
         prefect.ended(run)  # they need the CPUs
