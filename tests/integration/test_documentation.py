@@ -213,7 +213,7 @@ def test_s3(repository, s3):
 
 @pytest.mark.s3
 def test_clusters_and_gpus(repository, s3, ray_with_gpus, monkeypatch):
-    """HEAD is no client server here, which tests/integration/test_ray_start.py has, but the cluster itself."""
+    """HEAD is no client server here, which tests/integration/test_ray_client.py has, but the cluster itself."""
     monkeypatch.setenv("RAY_ADDRESS", ray_with_gpus)  # what auto finds
     (s3.folder / "timnet").mkdir(exist_ok=True)
     shutil.copytree(repository / "data", s3.folder / "timnet/recordings", dirs_exist_ok=True)
