@@ -28,7 +28,7 @@ from timnet.config import ModelSettings
 from timnet.models import timnet
 from timnet.models.base import get_weights
 
-pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 COUNTS = {"W": 127, "L": 81, "E": 46, "A": 69, "F": 71, "N": 79, "T": 62}  # of EMO-DB, by the letter of the emotion
 SPEAKERS = ("03", *(f"{number:02d}" for number in range(8, 17)))
