@@ -192,9 +192,10 @@ def _train(
     # Not before: trainers hold their CPUs, and on a machine that is all trainers nothing would extract.
     pool.warm_up(len(groups) or len(missing))
     jobs = Jobs(missing, features, {job.name: group for group in groups for job in group.jobs})
-    at_once = min(pool.size * max((len(group.jobs) for group in groups), default=1), len(missing))
+    together = max((len(group.jobs) for group in groups), default=1)
+    at_once = min(pool.size * together, len(missing))
     verb = "Evaluating" if isinstance(planned.settings, EvaluateSettings) else "Training"
-    lockstep = f", in lockstep in groups of up to {max(len(group.jobs) for group in groups)}" if groups else ""
+    lockstep = f", in lockstep in groups of up to {together}" if groups else ""
     context.reporter.say(f"{verb} {len(missing)} folds, {at_once} at a time{lockstep}")
     context.reporter.expect(len(missing), sum(job.epochs for job in missing))
     errors: dict[str, str] = {}

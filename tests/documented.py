@@ -6,6 +6,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "infra/README.md", *ROOT.glob("docs/**/*.md")])
+# What is not ours: these only have to be known here, with the test that uses them, or because nothing here can run them.
+OTHERS = {
+    "prefect": "tests/integration/test_deployment.py",
+    "ray": "tests/integration/test_ray_client.py",
+    "docker": "no engine; tests/unit/test_infra.py reads the files",
+    "install": "the file with the secrets of compose",
+    "pip": "the extra of pyproject.toml, which the environment has",
+    "tensorboard": "tests/unit/test_tracking.py reads with its readers",
+    "mlflow": "the whole package, which the environment does not have",
+    "source": "the shell's own",
+    "export": "the shell's own",
+}
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

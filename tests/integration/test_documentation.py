@@ -22,7 +22,7 @@ import s3fs
 from ray.cluster_utils import Cluster
 from tiny import write_tone
 
-from tests.documented import ROOT, blocks, commands
+from tests.documented import OTHERS, ROOT, blocks, commands
 from timnet import published_weights
 from timnet.config import ModelSettings
 from timnet.models import timnet
@@ -34,8 +34,7 @@ COUNTS = {"W": 127, "L": 81, "E": 46, "A": 69, "F": 71, "N": 79, "T": 62}  # of 
 SPEAKERS = ("03", *(f"{number:02d}" for number in range(8, 17)))
 SENTENCES = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 SMALLER = ("--epochs", "1", "--folds", "2")
-# What the documented programs of others, and the first run, are tested by: tests/unit/test_documented_commands.py.
-ELSEWHERE = ("source", "make", "export", "pip", "prefect", "ray", "tensorboard", "mlflow")
+ELSEWHERE = ("make", *OTHERS)  # `make demo` is what test_cv.py runs, and `make test` this
 
 
 @pytest.fixture(scope="module")

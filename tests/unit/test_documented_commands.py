@@ -6,7 +6,7 @@ import pytest
 
 from flows import command, main
 from tests.bench import folds
-from tests.documented import PAGES, ROOT, blocks, commands
+from tests.documented import OTHERS, PAGES, ROOT, blocks, commands
 from timnet.config import AblationSettings, CrossCorpusSettings, EvaluateSettings, RunSettings
 
 FLOWS = {
@@ -14,18 +14,6 @@ FLOWS = {
     "flows.evaluate": EvaluateSettings,
     "flows.ablation": AblationSettings,
     "flows.cross_corpus": CrossCorpusSettings,
-}
-# What is not ours: these only have to be known here, with the test that uses them, or because nothing here can run them.
-OTHERS = {
-    "prefect": "tests/integration/test_deployment.py",
-    "ray": "tests/integration/test_ray_client.py",
-    "docker": "no engine; tests/unit/test_infra.py reads the files",
-    "install": "the file with the secrets of compose",
-    "pip": "the extra of pyproject.toml, which the environment has",
-    "tensorboard": "tests/unit/test_tracking.py reads with its readers",
-    "mlflow": "the whole package, which the environment does not have",
-    "source": "the shell's own",
-    "export": "the shell's own",
 }
 ALL = [(page, words) for page in PAGES for words in commands(page)]
 
