@@ -98,11 +98,16 @@ def own_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
 
 
-def follow(page: str, repository: Path, url: str | None = None, **stands_for: str) -> str:
-    """Give every command of a page; returns all that they print. `url` is where `fetch` gets its archive."""
+def follow(
+    page: str, repository: Path, url: str | None = None, only: list[str] | None = None, **stands_for: str
+) -> str:
+    """Give every command of a page, or those that end with `only`; returns all that they print.
+
+    `url` is where `fetch` gets its archive.
+    """
     printed = []
     for words in commands(ROOT / page):
-        if words[0] in ELSEWHERE:
+        if words[0] in ELSEWHERE or (only and words[-len(only) :] != only):
             continue
         given = [stands_for.get(word, word) for word in words]
         if given[0] == "timnet":
@@ -170,20 +175,31 @@ def test_a_model_of_ones_own(repository):
     assert "DEMO (synthetic)" in follow("docs/own-model.md", repository)
 
 
-@pytest.mark.s3
-def test_what_was_measured_and_what_to_do_with_it(repository, released, s3):
-    """The runs of README and two pages, then models and tables made of them, on the disk and on S3."""
+def recordings(repository: Path) -> None:
+    """What the user of README has: recordings by emotion, and interviews."""
     for emotion, hz in (("happy", 220.0), ("sad", 120.0)):
         for take in range(12):
             write_tone(repository / f"data/my-recordings/{emotion}/{take}.wav", hz, seed=take)
     write_tone(repository / "interviews/b.wav", 220, seed=1)
+
+
+@pytest.mark.s3
+def test_what_was_measured(repository, released, s3):
+    """The runs of README and of two pages, on the disk and on S3."""
+    recordings(repository)
     upload(repository / "data", "corpora")
     for page in ("README.md", "docs/leakage.md", "docs/published.md"):
         said = follow(page, repository, DIR="data", all="EMODB", **{"ray://HEAD:10001": "local"})
         assert "pooled over" in said
-    store = repository / "timnet-store"
-    assert len(list(store.glob("comparisons/*/index.html"))) == 4
-    upload(store, "results/emotion")
+    assert len(list((repository / "timnet-store/comparisons").glob("*/index.html"))) == 4
+
+
+@pytest.mark.s3
+def test_models_and_tables_made_of_a_run(repository, released, s3):
+    """README's first run of EMO-DB, then its models and predictions, on the disk and on S3."""
+    recordings(repository)
+    follow("README.md", repository, only=["--run-id", "emodb"], DIR="data")
+    upload(repository / "timnet-store", "results/emotion")
     write_tone(repository / "heard/c.wav", 220, seed=1)
     upload(repository / "heard", "bucket/recordings")
     follow("docs/export.md", repository, DIR="data")
