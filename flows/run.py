@@ -17,7 +17,7 @@ from tasks.context import RunContext
 from tasks.facts import CorpusRun, Part, run_facts
 from tasks.features import Scanned, extract, join, scan, split
 from tasks.groups import Group, grouped
-from tasks.jobs import FoldJob, Jobs, fold_jobs
+from tasks.jobs import FoldJob, Jobs, fold_jobs, longest_first
 from tasks.progress import Reporter, account
 from tasks.report import make_report
 from tasks.shards import load_features
@@ -85,7 +85,7 @@ def _finished(
     runs: list[CorpusRun], jobs: list[FoldJob], planned: Plan, context: RunContext, told: Tracked
 ) -> dict[str, Any]:
     reporter = context.reporter
-    missing = [job for job in jobs if not context.store.is_done(job.folder)]
+    missing = longest_first([job for job in jobs if not context.store.is_done(job.folder)])
     reused = len(jobs) - len(missing)
     if reused:
         reporter.say(f"{reused} of {len(jobs)} folds are finished already and are not computed again")

@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,20 @@ class FoldJob:
         """Epochs that it takes; 0 where nothing is trained in epochs."""
         trained = self.weights is None and models.get(self.settings.model.name).is_network
         return self.settings.recipe.epochs if trained else 0
+
+    @property
+    def work(self) -> int:
+        """How much it computes, to compare it with others: frames through all blocks of all epochs."""
+        model = self.settings.model
+        return self.epochs * len(self.rows[0]) * model.n_frames * model.n_tabs
+
+
+def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
+    """Corpus after corpus, the one with the longest fold first, so that no machine waits in the end for one that began late."""
+    longest: dict[str, int] = {}
+    for job in jobs:
+        longest[job.corpus] = max(job.work, longest.get(job.corpus, 0))
+    return sorted(jobs, key=lambda job: -longest[job.corpus])
 
 
 class Jobs:

@@ -26,6 +26,11 @@ class Size:
         tests = [self.n_utterances // N_FOLDS + (i < self.n_utterances % N_FOLDS) for i in range(N_FOLDS)]
         return tuple(math.ceil((self.n_utterances - test) / self.batch_size) for test in tests)
 
+    def computation(self) -> int:
+        """Frames through all blocks in an epoch of the longest fold, as tasks.jobs counts them."""
+        longest = self.n_utterances - self.n_utterances // N_FOLDS
+        return longest * self.model.n_frames * self.model.n_tabs
+
     def growth(self, others: Iterable["Size"]) -> float:
         """How many times EMO-DB's computation a step is: frames times blocks, each of which computes once a frame."""
         (emodb,) = [other for other in others if other.name == "EMODB"]
@@ -33,7 +38,7 @@ class Size:
 
 
 def sizes() -> list[Size]:
-    """The six published corpora, in the order in which a run takes them."""
+    """The six published corpora, by name."""
     found = []
     for name in corpora.PUBLISHED:
         card = corpora.get(name)
@@ -45,14 +50,16 @@ def sizes() -> list[Size]:
     return found
 
 
-def fold_seconds(of: Sequence[Size], epochs: int, seeds: int, step_ms: float, grows: bool) -> list[float]:
-    """Seconds that each fold takes alone, in the order in which a run starts them.
+def fold_seconds(
+    of: Sequence[Size], epochs: int, seeds: int, step_ms: float, grows: bool, in_order: bool = False
+) -> list[float]:
+    """Seconds that each fold takes alone, in the order in which a run starts them: the corpus that computes most first.
 
-    A step takes `step_ms` for EMO-DB, and for the others as long or, where it grows, as much longer as it computes more.
+    `in_order`: as given instead. A step takes `step_ms` for EMO-DB, and for the others as long or, where it grows, as much longer as it computes more.
     """
     return [
         epochs * steps * step_ms / 1000 * (size.growth(of) if grows else 1)
-        for size in of
+        for size in (of if in_order else sorted(of, key=Size.computation, reverse=True))
         for _ in range(seeds)
         for steps in size.steps_per_epoch
     ]

@@ -38,11 +38,11 @@ assumption as well: {usd_per_gpu_hour:g} USD per GPU-hour, for all GPUs until th
 """
 
 GPU_NOTES = """
-**The last wave.** A run begins the next fold, corpus after corpus, as soon as a place is free. When none is left to begin,
-GPUs wait for the last one. With {many} GPUs and {n_trainings} folds their places are taken {taken_same} or {taken_growing} of the time that
+**The last wave.** A run begins the next fold as soon as a place is free, with the corpus whose folds are longest first. When
+none is left to begin, GPUs wait for the last one. With {many} GPUs and {n_trainings} folds their places are taken {taken_same} or {taken_growing} of the time that
 is paid for: a fold of IEMOCAP takes {longest_same} or {longest_growing}, and more GPUs make no fold shorter. More seeds fill
-the gap. Beginning with the longest folds, which runs do not do, would too: one seed of the growing step on 8 GPUs would
-take {longest_first} instead of {in_order}.
+the gap. Beginning with the longest does, too: in the order of the table, one seed of the growing step on 8 GPUs would take
+{in_order} instead of {longest_first}.
 
 **Sharing a GPU.** `--gpus-per-fold {share:g}` puts {together} folds on one. What each loses by that depends on how much of a GPU
 one fold leaves idle, and was not measured; the two lines are the ends. If each is as fast as alone, the bill falls to a
@@ -151,8 +151,8 @@ def gpu_notes(of: Sequence[Size], given: argparse.Namespace) -> str:
         taken_growing=percent(bill(growing, many).taken),
         longest_same=hours(max(same)),
         longest_growing=hours(max(growing)),
-        longest_first=hours(bill(sorted(growing, reverse=True), 8).elapsed_s),
-        in_order=hours(bill(growing, 8).elapsed_s),
+        longest_first=hours(bill(growing, 8).elapsed_s),
+        in_order=hours(bill(fold_seconds(of, given.epochs, 1, given.step_ms, True, in_order=True), 8).elapsed_s),
         share=given.gpus_per_fold,
         together=together,
         together_word={2: "half", 3: "third", 4: "quarter"}.get(together, f"{together}th part"),
