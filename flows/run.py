@@ -11,13 +11,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import start
 from flows.command import located
-from tasks.actors import TrainerPool
 from tasks.cluster import most_in_lockstep
 from tasks.context import RunContext
 from tasks.facts import CorpusRun, Part, run_facts
 from tasks.features import Scanned, extract, join, scan, split
 from tasks.groups import Group, grouped
 from tasks.jobs import FoldJob, Jobs, fold_jobs, longest_first
+from tasks.pool import TrainerPool
 from tasks.progress import Reporter, account
 from tasks.report import make_report
 from tasks.shards import load_features
@@ -220,7 +220,10 @@ def _train(
             raise
     if broken is not None:
         raise broken
-    return errors
+    # What failed here may have been finished by another run of the same settings.
+    return {
+        job.name: errors[job.name] for job in missing if job.name in errors and not context.store.is_done(job.folder)
+    }
 
 
 def _groups(missing: list[FoldJob], planned: Plan, pool: TrainerPool) -> list[Group]:

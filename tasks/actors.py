@@ -1,10 +1,7 @@
-"""The Ray actor that trains folds, and the pool that keeps actors warm. Imports no Prefect and, here, no TensorFlow."""
+"""The Ray actor that trains folds. Imports no Prefect and, here, no TensorFlow."""
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +11,7 @@ from ray.util.metrics import Gauge
 
 from timnet import metrics, tables
 from timnet.config import FoldSettings
-from timnet.errors import BrokenFileError
+from timnet.errors import BrokenFileError, NotThereError
 from timnet.published_weights import read_weights
 from timnet.splits import Columns, Fold
 from timnet.store import Store
@@ -35,11 +32,9 @@ class Checkpoint:
 
     def load(self) -> dict[str, np.ndarray] | None:
         """What was saved last; None where there is nothing, or nothing whole: the fold then starts anew."""
-        if not self._store.exists(self._path):
-            return None
         try:
             return self._store.read_arrays(self._path)
-        except BrokenFileError:
+        except (NotThereError, BrokenFileError):
             return None
 
     def save(self, arrays: dict[str, np.ndarray]) -> None:
@@ -211,75 +206,3 @@ def choices_table(columns: Columns, test: np.ndarray, result: Any) -> pa.Table:
         ],
         schema=tables.CHOICES,
     )
-
-
-class TrainerPool:
-    """At most `size` trainer actors, made when first asked for and handed from fold to fold.
-
-    A lease that ends in an error kills its actor, since nobody knows what state it is in; the next lease makes a new one.
-    """
-
-    def __init__(self, run_id: str, size: int, threads: int, gpus: float, kind: Any = FoldTrainer):
-        self.size = size
-        self._kind = kind
-        self._run_id = run_id
-        self._made = 0
-        self._gpus = gpus
-        self._threads = threads
-        self._idle: SimpleQueue = SimpleQueue()
-        self._alive: set[Any] = set()
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def warm_up(self, n: int) -> None:
-        """Start actors before there is work for them, so that TensorFlow starts while features are loaded."""
-        for _ in range(min(n, self.size)):
-            self._idle.put(self._new())
-
-    @contextmanager
-    def lease(self) -> Iterator[Any]:
-        actor = self.take()
-        try:
-            yield actor
-        except BaseException:
-            self.kill(actor)
-            raise
-        self.give_back(actor)
-
-    def take(self) -> Any:
-        """An actor that is to be given back or killed."""
-        try:
-            return self._idle.get_nowait()
-        except Empty:
-            return self._new()
-
-    def give_back(self, actor: Any) -> None:
-        self._idle.put(actor)
-
-    def kill(self, actor: Any) -> None:
-        with self._lock:
-            self._alive.discard(actor)
-        ray.kill(actor)
-
-    def close(self) -> None:
-        """Kill every actor; nothing is leased afterwards."""
-        with self._lock:
-            self._closed = True
-            alive, self._alive = self._alive, set()
-        for actor in alive:
-            ray.kill(actor)
-
-    def _new(self) -> Any:
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the run is being stopped")
-            self._made += 1
-            # The name is for people who look at the dashboard; folds are the names of the actor's tasks.
-            options = {
-                "name": f"{self._run_id} trainer {self._made}",
-                "num_cpus": self._threads,
-                "num_gpus": self._gpus,
-            }
-            actor = self._kind.options(**options).remote(self._threads)
-            self._alive.add(actor)
-        return actor

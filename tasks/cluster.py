@@ -135,6 +135,13 @@ def _nobody_answers(address: str | None, error: Exception, advice: str = "") -> 
     )
 
 
+def has_died() -> bool:
+    """Whether the Ray that this process started for itself has lost its raylet. Ray ends the process with it, soon after."""
+    node = ray._private.worker._global_node  # nothing public tells it, and nothing lets a driver outlive its raylet
+    started: list[Any] = node.all_processes.get("raylet", []) if node is not None else []
+    return any(one.process.poll() is not None for one in started)
+
+
 def usable_cpus() -> int:
     """CPUs that this process may run on, which in a container is fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

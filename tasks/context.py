@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from tasks import cluster
-from tasks.actors import FoldTrainer, TrainerPool
+from tasks.actors import FoldTrainer
 from tasks.lockstep import LockstepActor
+from tasks.pool import TrainerPool
 from tasks.progress import Reporter
 from timnet.config import Settings
 from timnet.store import Store
@@ -62,7 +63,9 @@ class RunContext:
                     most = most and most // cluster.most_in_lockstep(settings.folds_per_actor, most)
                     kind = LockstepActor
                 size = cluster.slots(settings.threads_per_fold, settings.gpus_per_fold, most)
-                self._pool = TrainerPool(self.run_id, size, settings.threads_per_fold, settings.gpus_per_fold, kind)
+                self._pool = TrainerPool(
+                    self.run_id, size, settings.threads_per_fold, settings.gpus_per_fold, kind, self.reporter.say
+                )
             return self._pool
 
     def dismiss(self) -> None:

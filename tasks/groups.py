@@ -14,9 +14,9 @@ from typing import Any
 
 import ray
 
-from tasks.actors import TrainerPool
 from tasks.context import RunContext
 from tasks.jobs import FoldJob
+from tasks.pool import TrainerPool
 from tasks.waiting import LOST, StoppedError, result
 
 SECONDS_BETWEEN_LOOKS = 0.5
@@ -90,7 +90,7 @@ class Group:
                 raise StoppedError("the run is being stopped")
         try:
             jobs = [job for job in self.jobs if job is first or not self._is_ended(job, context)]
-            actor = context.trainers().take()
+            actor = context.trainers().take(context.stop)
             run = actor.run.options(name=f"{jobs[0].name} and {len(jobs) - 1} more").remote(
                 features, jobs, context.store
             )

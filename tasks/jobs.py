@@ -63,6 +63,22 @@ def longest_first(jobs: Sequence[FoldJob]) -> list[FoldJob]:
     return sorted(jobs, key=lambda job: -longest[job.corpus])
 
 
+@dataclass
+class Losses:
+    """How often a fold has lost its worker since it last got further than ever before."""
+
+    epoch: int = 0
+    times: int = 0
+
+    def reached(self, epoch: int) -> None:
+        if epoch > self.epoch:
+            self.epoch, self.times = epoch, 0
+
+    def count(self) -> int:
+        self.times += 1
+        return self.times
+
+
 class Jobs:
     """The folds of a run by name, and the features of each corpus in Ray's object store.
 
@@ -73,6 +89,7 @@ class Jobs:
         self, jobs: list[FoldJob], features: dict[str, ray.ObjectRef], groups: "Mapping[str, Group] | None" = None
     ):
         self.by_name = {job.name: job for job in jobs}
+        self.losses = {job.name: Losses() for job in jobs}
         self.features = features
         self.groups = groups or {}  # of the folds that are trained in lockstep
 

@@ -28,6 +28,10 @@ class StoreError(TimnetError):
     """What the store holds is missing, half-written or of another shape than expected."""
 
 
+class NotThereError(StoreError):
+    """A file is not in the store."""
+
+
 class BrokenFileError(StoreError):
     """A file of the store is there and cannot be read: cut off, overwritten, or written by another version.
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from timnet import storage, tables
-from timnet.errors import BrokenFileError, StoreError
+from timnet.errors import BrokenFileError, NotThereError, StoreError
 from timnet.unfinished import unfinished
 
 DONE = "_DONE.json"
@@ -120,7 +120,7 @@ class Store:
             with self._explained(path):
                 return self._fs.cat_file(self._full(path))
         except FileNotFoundError as error:
-            raise StoreError(f"{self.at(path)} is not in the store.") from error
+            raise NotThereError(f"{self.at(path)} is not in the store.") from error
 
     def exists(self, path: str) -> bool:
         """Whether a single file is there; whether a folder is finished, `is_done` tells."""

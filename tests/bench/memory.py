@@ -146,7 +146,7 @@ def measure(folder: str, n: int, model: dict[str, Any], n_train: int, epochs: in
     import ray
 
     from tasks import cluster
-    from tasks.actors import TrainerPool
+    from tasks.pool import TrainerPool
     from tasks.shards import load_features
     from timnet import feature_shards
     from timnet.splits import Columns
@@ -165,7 +165,7 @@ def measure(folder: str, n: int, model: dict[str, Any], n_train: int, epochs: in
         parts = (rows[:n_train], rows[:0], rows[-few:])
 
         def fold(number: int) -> None:
-            with pool.lease() as actor:
+            with pool.lease(threading.Event()) as actor:
                 each = FoldSettings(settings, recipe, "last", 0, number, epochs)
                 ray.get(actor.run.remote(features, columns, parts, each, store, f"{name}/{number}", None))
 
@@ -174,7 +174,7 @@ def measure(folder: str, n: int, model: dict[str, Any], n_train: int, epochs: in
 
     with cluster.cluster("local"):
         pool = TrainerPool("bench", trainers, 1, 0)
-        pool.warm_up(trainers)
+        pool.warm_up(2 * trainers)
         one_shard = load_features.remote(store, [("features", ids[:few])])
         train(pool, one_shard, "small", few, few)
         actors = [pid for pid, title in _children() if title.startswith("ray::FoldTrainer")]

@@ -41,11 +41,11 @@ for fold in range(folds):
 """
 
 OURS = """
-import json, sys
+import json, sys, threading
 import numpy as np
 from concurrent.futures import ThreadPoolExecutor
 import ray
-from tasks.actors import TrainerPool
+from tasks.pool import TrainerPool
 from tasks import cluster
 from timnet.config import FoldSettings, ModelSettings, RECIPES
 from timnet.splits import Columns
@@ -65,7 +65,7 @@ with cluster.cluster("local"):
         test = np.arange(n) % 10 == fold
         rows = tuple(np.flatnonzero(part) for part in (~test, test & False, test))
         settings = FoldSettings(ModelSettings("timnet", 188, 39, n_classes), recipe, "test", 0, fold + 1, epochs)
-        with pool.lease() as actor:
+        with pool.lease(threading.Event()) as actor:
             ray.get(actor.run.remote(features, columns, rows, settings, Store(sys.argv[2]), f"fold{fold}", None))
     with ThreadPoolExecutor(pool.size) as threads:
         list(threads.map(train, range(folds)))

@@ -393,7 +393,7 @@ def test_the_released_network_of_a_fold_on_real_recordings(name, shared, tmp_pat
     arguments = ["--corpus", "EMODB", "--fold", "3", "--store", store.uri, "--data-root", str(shared / "corpora")]
     main(["export", "--model", str(weights), "--output", f"{tmp_path}/emodb.{name}", *arguments])
     said = capsys.readouterr().out
-    assert "recordings of EMODB in" in said
+    assert "(recordings of EMODB)" in said
     assert "8 of 8 are given the same emotion" in said
     facts = json.loads((tmp_path / f"emodb.{name}.json").read_text())
     assert facts["labels"] == list(corpora.get("EMODB").labels)
