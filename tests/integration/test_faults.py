@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
-from tiny import SETTINGS, predictions, trainers, until
+from tiny import SETTINGS, predictions, processes, trainers, until
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect, pytest.mark.slow]
 
@@ -106,6 +106,72 @@ def test_a_node_that_dies_leaves_its_folds_to_the_others(finished, command, reco
     until(lambda: not on_the_nodes(), 60)
     again = command.run(*arguments)
     assert "3 of 3 folds are finished already" in again.stderr
+
+
+@pytest.fixture
+def small_nodes():
+    """Two nodes with a place each, and a head without any."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    workers = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
+    yield cluster, workers
+    cluster.shutdown()
+
+
+@pytest.mark.timeout(400)
+def test_the_places_that_are_left_are_enough(command, recordings, tmp_path, small_nodes):
+    """The fold of the lost node waits until the other one is over, and then takes its trainer."""
+    cluster, workers = small_nodes
+    long = (*SETTINGS, "--folds", "2", "--epochs", "600")  # longer than Ray takes to know that the node is gone
+    arguments = ("--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path), *long)
+    running = command.start(*arguments)
+    until(lambda: len(checkpoints(tmp_path)) == 2 or running.process.poll() is not None)
+    assert running.process.poll() is None, running.end(1).stderr
+    cluster.remove_node(workers[0], allow_graceful=False)
+    done = running.end(timeout_s=300)
+    assert done.status == 0, done.stderr
+    assert "its worker was lost" in done.stderr
+    assert predictions(tmp_path).num_rows == 48  # every recording once
+
+
+@pytest.mark.timeout(400)
+def test_two_runs_on_one_cluster_of_which_one_loses_a_trainer(command, recordings, tmp_path, small_nodes):
+    """Its place goes to the other run, which has been waiting for one: neither may wait for what the other one keeps."""
+    cluster, _ = small_nodes
+    shared = ("--ray-address", cluster.address, "--data-root", str(recordings), "--store", str(tmp_path))
+    first = command.start(*shared, *SETTINGS, "--folds", "2", "--epochs", "400")
+    until(lambda: len(checkpoints(tmp_path)) == 2 or first.process.poll() is not None)
+    raylets = {node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()}
+    busy = trainers(lambda one: one.parent in raylets)
+    assert len(busy) == 2
+    second = command.start(*shared, *SETTINGS, "--folds", "2", "--seeds", "8", "--run-id", "second")
+    until(lambda: "Training 2 folds" in second.so_far() or second.process.poll() is not None)
+    os.kill(busy[0], signal.SIGKILL)
+    for running in (first, second):
+        done = running.end(timeout_s=300)
+        assert done.status == 0, done.stderr
+    assert predictions(tmp_path).num_rows == predictions(tmp_path, "second").num_rows == 48
+    until(lambda: not trainers(lambda one: one.parent in raylets), 60)
+
+
+def test_a_raylet_of_ones_own_takes_the_command_along_and_the_same_command_goes_on(
+    finished, command, recordings, tmp_path
+):
+    """Ray ends a driver whose raylet is gone; what can be done is to say so, and to leave nothing behind."""
+    arguments = ("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    running = command.start(*arguments)
+    until(lambda: checkpoints(tmp_path) or running.process.poll() is not None)
+    (raylet,) = [
+        one.pid for one in processes() if one.session == running.process.pid and b"/raylet/raylet" in one.title
+    ]
+    os.kill(raylet, signal.SIGKILL)
+    done = running.end(timeout_s=120)
+    assert done.status != 0
+    assert "Give the same command again: it goes on." in done.stderr
+    assert "Traceback" not in done.stderr
+    until(lambda: not running.left(), 60)
+    command.run(*arguments)
+    assert predictions(tmp_path).equals(predictions(finished[0]))
 
 
 def test_a_cluster_that_is_not_there_or_too_small_is_said(command, recordings, tmp_path, nodes):

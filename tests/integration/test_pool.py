@@ -5,12 +5,17 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import ray
 
+from tasks.jobs import FoldJob, Jobs
 from tasks.pool import TrainerPool
+from tasks.training import train_fold
 from tasks.waiting import LOST, StoppedError
+from timnet.errors import TimnetError
+from timnet.store import Store
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
@@ -26,6 +31,23 @@ class Worker:
         return os.getpid()
 
     def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@ray.remote(concurrency_groups={"progress": 1})
+class Deadly:
+    """Like a trainer whose fold needs more memory than there is."""
+
+    def __init__(self, threads: int):
+        self._progress: dict = {}
+
+    @ray.method(concurrency_group="progress")
+    def progress(self) -> dict:
+        return self._progress
+
+    def run(self, *fold: object) -> None:
+        self._progress = {"epoch": 3, "loss": 1.0}
+        time.sleep(2)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -146,6 +168,25 @@ def test_what_no_fold_to_come_needs_gives_its_place_free(pool, stop):
     wait_for_cpus(1)
     pool.give_back(last)
     wait_for_cpus(2)
+
+
+def test_a_fold_that_loses_its_worker_again_and_again_is_given_up(tmp_path, monkeypatch, stop):
+    monkeypatch.setattr("tasks.training.MOST_LOSSES", 2)
+    job = FoldJob("TINY", 7, 1, None, (), None, "trained/TINY/0")
+    said = []
+    reporter = SimpleNamespace(say=said.append, epoch=lambda name, state: None)
+    pool = TrainerPool("test", CPUS, 1, 0, Deadly)
+    context = SimpleNamespace(store=Store(str(tmp_path)), stop=stop, trainers=lambda: pool, reporter=reporter)
+    jobs = Jobs([job], {"TINY": ray.put(None)})
+    with pytest.raises(LOST):  # which is tried again
+        train_fold.fn(job.name, jobs, context)
+    with pytest.raises(
+        TimnetError, match=r"Its worker was lost 2 times before it got beyond epoch 3 \(.+ memory of the machines"
+    ):
+        train_fold.fn(job.name, jobs, context)
+    assert [text.partition(" (")[0].strip() for text in said] == ["TINY seed 7 fold 1: its worker was lost"] * 2
+    pool.close()
+    wait_for_cpus(CPUS)
 
 
 def test_a_trainer_that_cannot_start_is_an_error(stop):

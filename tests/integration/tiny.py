@@ -139,6 +139,10 @@ class Running:
             raise AssertionError(f"the command did not end:\n{self._text(self.out)}\n{self._text(self.err)}") from None
         return Ended(status, self._text(self.out), self._text(self.err))
 
+    def so_far(self) -> str:
+        """What it has written to its standard error."""
+        return os.pread(self.err.fileno(), 2**20, 0).decode()
+
     @staticmethod
     def _text(file: IO[str]) -> str:
         with file:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tasks.jobs import FoldJob, longest_first
+from tasks.jobs import FoldJob, Losses, longest_first
 from timnet.config import RECIPES, FoldSettings, ModelSettings
 
 
@@ -32,3 +32,15 @@ def test_what_is_not_trained_in_epochs_keeps_its_order():
     assert longest_first(jobs) == jobs
     evaluated = [replace(one, weights="weights.hdf5") for one in (job("A", 1, 10, 188), job("B", 1, 99, 188))]
     assert longest_first(evaluated) == evaluated
+
+
+def test_losses_count_from_the_last_time_that_a_fold_got_further():
+    losses = Losses()
+    assert losses.count() == 1
+    losses.reached(12)
+    assert [losses.count(), losses.count()] == [1, 2]
+    losses.reached(10)  # from a checkpoint, over the same epochs again
+    losses.reached(12)
+    assert losses.count() == 3
+    losses.reached(13)
+    assert (losses.count(), losses.epoch) == (1, 13)
