@@ -11,6 +11,7 @@ import tracemalloc
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -548,11 +549,76 @@ def test_a_link_as_output_stays_one(folder):
     (folder / "results").mkdir()
     for name in ("old", "new"):
         (folder / f"{name}.csv").symlink_to(folder / "results" / f"{name}.csv")
-    (folder / "results/old.csv").write_text("before")
+    command(folder, folder / "sounds/low.wav", "--output", folder / "results/old.csv")
     for name in ("old", "new"):
         command(folder, folder / "sounds", "--output", folder / f"{name}.csv")
         assert (folder / f"{name}.csv").is_symlink()
-        assert (folder / f"results/{name}.csv").read_text().startswith("path,window")
+        assert len((folder / f"results/{name}.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("after", ["csv", "json", "parquet", "txt"])
+@pytest.mark.parametrize("before", ["csv", "json", "parquet", "txt"])
+def test_predictions_are_replaced_by_others(folder, before, after):
+    forms = {"txt": "table"}
+    command(folder, folder / "sounds/low.wav", "--output", folder / "a.txt", "--format", forms.get(before, before))
+    command(folder, folder / "sounds", "--output", folder / "a.txt", "--format", forms.get(after, after))
+    assert b"hiss.ogg" in (folder / "a.txt").read_bytes()
+
+
+LABELLED = "path,emotion\na.wav,happy\nb.wav,sad\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("sounds.csv", LABELLED.encode()),
+        ("sounds/manifest.csv", LABELLED.encode("utf-16")),
+        (
+            "found.csv",
+            b"path,window,start_s,end_s,emotion,p_low,sd_low,disagreement,sound,sample_rate_hz,warnings,error,by\n",
+        ),
+        ("sounds.parquet", pa.table({"path": ["a.wav"], "emotion": ["happy"]})),
+        ("sounds.parquet", b"PAR1 and no more"),
+        ("found.json", b'{"model": {"folds": 3}, "recordings": [], "checked": true}'),
+        ("found.json", b"{\n"),
+        ("found.txt", b"Model: of a car\n"),
+        ("found.txt", b"\x00\xff" * 70_000),
+    ],
+)
+def test_what_predict_did_not_write_is_not_replaced(folder, capsys, monkeypatch, name, content):
+    monkeypatch.chdir(folder)
+    if isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    else:
+        pq.write_table(content, folder / name)
+    before = (folder / name).read_bytes()
+    monkeypatch.setattr("timnet.trained.resolve", None)  # no work comes before
+    with pytest.raises(SystemExit) as ended:
+        command(folder, "sounds/", "--output", name)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert (
+        f"--output {name} is there and holds something else than predictions, so it is not replaced. Give anoth" in err
+    )
+    assert (folder / name).read_bytes() == before
+
+
+def test_an_empty_file_is_replaced_as_mktemp_leaves_one(folder):
+    (folder / "found.csv").touch()
+    command(folder, folder / "sounds", "--output", folder / "found.csv")
+    assert len((folder / "found.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("output", ["/proc/found.csv", f"{'long' * 60}x.csv"])
+def test_an_output_that_cannot_be_written_is_found_out_before_the_work(folder, capsys, monkeypatch, output):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("timnet.trained.resolve", None)
+    there = sorted(folder.iterdir())
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / "sounds", "--output", output)
+    assert ended.value.code == 2
+    assert f"--output {output} cannot be written: " in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == there
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
