@@ -21,7 +21,7 @@ MAX_PEAK = 2.0**31  # 32-bit integers that were kept as floats; squares of much 
 
 UNKNOWN_SIZE = 2**32 - 1  # what is written as the size of a recording that was streamed
 
-READABLE = "WAV, FLAC, OGG, MP3, AIFF and AU"
+READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU and what else libsndfile reads"
 
 # Problems that leave nothing to work on; with the others there are samples, and they are warnings.
 HOPELESS = frozenset({"unreadable", "empty", "not-finite", "out-of-range"})

@@ -629,6 +629,22 @@ def test_an_output_where_nothing_may_be_written(folder, capsys):
     assert f"{folder}/closed may not be written to" in capsys.readouterr().err
 
 
+def test_of_a_folder_every_format_of_libsndfile_is_heard(folder, capsys):
+    for name, form in (("a.voc", "VOC"), ("b.sph", "NIST"), ("c.NIST", "NIST"), ("d.sf", "IRCAM"), ("e.wve", "WVE")):
+        rate_hz = 8000 if form == "WVE" else RATE_HZ
+        soundfile.write(folder / "sounds" / name, tone("low", 1), rate_hz, format=form)
+    (folder / "sounds/f.sph").write_bytes(b"NIST_1A and shorten's")
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / "sounds")
+    assert ended.value.code == 1
+    out, err = capsys.readouterr()
+    found = {line.split()[0].rsplit("/", 1)[-1]: line.split()[1] for line in out.splitlines() if line.startswith("/")}
+    assert [found[name] for name in ("a.voc", "b.sph", "c.NIST", "d.sf")] == ["low"] * 4
+    assert found.keys() == {"a.voc", "b.sph", "c.NIST", "d.sf", "e.wve", "f.sph", "hiss.ogg", "high.flac", "low.wav"}
+    assert "1 of 9 recordings could not be predicted:" in err
+    assert "f.sph cannot be read as audio" in err
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "parquet", "txt"])
 def test_a_name_that_is_no_text_is_an_error_of_its_recording(folder, capsys, form):
     sounds = os.fsencode(folder / "sounds")
