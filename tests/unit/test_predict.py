@@ -24,7 +24,6 @@ from timnet.corpora.manifest import published_order
 from timnet.errors import ConfigError, WeightsError
 from timnet.models.base import get_weights
 from timnet.predict import Recogniser, Recording, as_csv, as_json, as_table, find, predict, window_hop_s
-from timnet.predict.unlike import n_clipped
 from timnet.predict.windows import sound, windows
 from timnet.trained import Heard, Trained, TrainedFold, notes, published, save
 from timnet.training import FoldData
@@ -256,9 +255,34 @@ def test_a_recording_that_was_learnt_from_is_named(trained):
 
 def test_one_crest_at_full_scale_is_not_clipped():
     samples = tone("hiss")
-    assert n_clipped(samples / np.abs(samples).max()) == 0
-    assert n_clipped(np.clip(samples * 9, -1, 1)) > 100
-    assert n_clipped(samples * 5) > 100  # a file of floats that goes beyond
+    assert audio.n_clipped(samples / np.abs(samples).max()) == 0
+    assert audio.n_clipped(np.clip(samples * 9, -1, 1)) > 100
+    assert audio.n_clipped(samples * 5) > 100  # a file of floats that goes beyond
+
+
+def test_what_is_cut_off_in_one_channel_is_clipped(trained):
+    clipped = np.clip(9 * tone("hiss"), -1, 1)
+    mono, left = answers(trained, recording(clipped), recording(np.stack([clipped, 0 * clipped], axis=1)))
+    found = [[one for one in each.warnings if "clipped" in one] for each in (mono, left)]
+    assert found[0] == found[1]
+    assert len(found[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "percent"),
+    [
+        (tone("low"), None),
+        (0.6 * tone("low"), None),  # as from a microphone nearer to one side
+        (0.4 * tone("low"), 84),
+        (0 * tone("low"), 50),
+        (tone("high"), 50),
+        (-tone("low"), 0),
+    ],
+)
+def test_channels_that_differ_are_not_mixed_without_a_word(trained, other, percent):
+    found = answers(trained, recording(np.stack([tone("low"), other], axis=1), subtype="FLOAT"))[0]
+    said = f"2 channels that differ were mixed into one, which has {percent} % of their power. Where they are different"
+    assert [one.startswith(said) for one in found.warnings if "channels" in one] == ([] if percent is None else [True])
 
 
 def test_what_cannot_be_read_is_said_and_the_others_go_on(trained, tmp_path):

@@ -166,7 +166,7 @@ def _cut(recording: Recording, trained: Trained, hop_s: float | None) -> tuple[_
     if hop_s is not None:
         parts = windows(len(samples), rate_hz, trained.signal_length, hop_s)
     n_knowing = sum(facts.audio_sha256 in one.learnt_from for one in trained.folds)
-    warnings = unlike.of_recording(samples, facts, trained.heard) + unlike.of_training(n_knowing, len(trained.folds))
+    warnings = unlike.of_recording(facts, trained.heard) + unlike.of_training(n_knowing, len(trained.folds))
     cut = _Cut(
         Prediction(path, None, sample_rate_hz=rate_hz, warnings=tuple(warnings)),
         [(part.start / rate_hz, part.stop / rate_hz) for part in (whole, *parts)],
