@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from flows.main import main
-from timnet import audio, corpora, features, models, splits, tables
+from timnet import audio, corpora, features, models, splits, tables, timbre
 from timnet.classical import ClassicalTrainer
 from timnet.config import RECIPES, FoldSettings, ModelSettings
 from timnet.corpora.manifest import published_order
@@ -25,7 +25,7 @@ from timnet.errors import ConfigError, WeightsError
 from timnet.models.base import get_weights
 from timnet.predict import Recogniser, Recording, as_csv, as_json, as_table, find, predict, window_hop_s
 from timnet.predict.windows import sound, windows
-from timnet.trained import Heard, Trained, TrainedFold, notes, published, save
+from timnet.trained import Heard, Trained, TrainedFold, notes, of_file, published, save
 from timnet.training import FoldData
 
 PITCHES = {"low": 150.0, "high": 400.0, "hiss": 0.0}  # Hz
@@ -341,6 +341,44 @@ def test_many_windows_come_in_parts(trained, monkeypatch):
         assert one.path == other.path
         np.testing.assert_array_equal(one.whole.probabilities, other.whole.probabilities)
         assert len(one.timeline) == len(other.timeline)
+
+
+# -- what it sounds like --------------------------------------------------------------------------------------------------
+
+
+def sounds_unlike(trained, *recordings, **options):
+    said = "It sounds unlike the recordings in training: its MFCCs lie "
+    return [any(w.startswith(said) for w in one.warnings) for one in answers(trained, *recordings, **options)]
+
+
+@pytest.fixture(scope="module")
+def of_tones(trained):
+    """The same model, which knows what the tones sound like."""
+    tones = [tone(kind, seed, 0.4 + 0.02 * seed) for kind in ("low", "high") for seed in range(40)]
+    made = [features.extract(one, RATE_HZ, PROFILE, SIGNAL_LENGTH) for one in tones]
+    known = timbre.of_recordings(np.stack([timbre.summary(one) for one in made]))
+    return replace(trained, heard=Heard(timbre=known))
+
+
+def test_what_sounds_like_nothing_in_training_is_said(trained, of_tones):
+    new = [recording(tone(kind, seed)) for kind in ("low", "high") for seed in range(40, 80)]
+    assert sum(sounds_unlike(of_tones, *new)) <= 1
+    odd = [recording(tone("hiss")), recording(np.sign(tone("low")) * 0.2), recording(tone("hiss", 1, 5.0))]
+    assert sounds_unlike(of_tones, *odd) == [True, True, True]
+    quiet_and_short = recording(0.05 * tone("low", 3, 0.4), subtype="FLOAT")
+    assert sounds_unlike(of_tones, quiet_and_short, recording(np.zeros(8000, np.float32))) == [False, False]
+    assert sounds_unlike(trained, *odd) == [False] * 3  # nobody knows what it heard
+
+
+def test_of_a_long_recording_most_windows_must_sound_unlike(of_tones):
+    for hiss_s, unlike in ((1.0, False), (6.0, True)):
+        long = np.concatenate([tone("low", 1, 4.0), tone("hiss", 2, hiss_s), np.zeros(3 * RATE_HZ, np.float32)])
+        assert sounds_unlike(of_tones, recording(long)) == [unlike]
+
+
+def test_a_file_npz_knows_what_its_model_heard(of_tones, tmp_path):
+    save(of_tones, tmp_path / "model.npz")
+    assert of_file(tmp_path / "model.npz").heard == of_tones.heard
 
 
 # -- what is written ----------------------------------------------------------------------------------------------------

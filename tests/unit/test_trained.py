@@ -197,6 +197,21 @@ def test_a_file_gives_back_what_was_saved(store, tmp_path):
             assert getattr(again, name) == getattr(trained, name), name
 
 
+def test_a_run_knows_what_its_recordings_sound_like_as_long_as_it_has_their_features(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    write_run(store, (B,), run_id="one", data_root=tmp_path / "data")
+    heard = of_run(store, "one").heard
+    assert np.shape(heard.timbre) == (26, 25)
+    facts = store.read_json("runs/one/run.json")
+    (folder,) = facts["corpora"]["B"]["features"]
+    crossed = facts["corpora"]["B"] | {"sources": ["anna", "B", "mei"], "features": ["features/mei/k", folder]}
+    store.write_json("runs/crossed/run.json", facts | {"corpora": {"J": crossed}})
+    assert of_run(store, "crossed", "B").heard.timbre == heard.timbre
+    assert of_run(store, "crossed", "anna").heard.timbre is of_run(store, "crossed").heard.timbre is None
+    store.write_bytes(f"{folder}/shard-00000/features.parquet", b"broken")
+    assert of_run(store, "one").heard.timbre is None
+
+
 def test_a_file_beside_which_one_stands(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(of_run(store, "one"), "model.npz")

@@ -3,6 +3,8 @@
 A model answers whatever it is given. What it was not trained for, it answers no worse for its own feeling.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from timnet.audio import MIN_DURATION_S, MIN_PEAK_DBFS, AudioFacts
@@ -13,6 +15,7 @@ DURATION_ROOM = 1.25  # likewise for the shortest and the longest
 FAINT_DBFS = -50.0  # a peak below is nearly silence, whatever was heard in training
 LOST_IN_MIXING = 0.1  # of the power: one channel 6 dB quieter than the other, or a correlation of 0.8
 BROADBAND_HZ = 16_000  # with less, mel bands above the half of it are empty
+TIMBRE_ROOM = 1.25  # of 100 recordings of a speaker who was not in the training, fewer than one: see docs/predict.md
 DISAGREEMENT = 1 / 3  # of the folds
 
 # Kinds of problems with which there are samples to predict, in words that do not send a recording away.
@@ -55,6 +58,17 @@ def of_training(n_knowing: int, n_folds: int) -> list[str]:
     if not n_knowing:
         return []
     return [f"It was in the training of {n_knowing} of {n_folds} folds: how well they know it says nothing of others."]
+
+
+def of_sound(distances: Sequence[float]) -> list[str]:
+    """Whether a recording sounds like nothing in training; `distances` (timbre.distance) are of its windows."""
+    sounding = [one for one in distances if np.isfinite(one)]
+    if not sounding or (middle := float(np.median(sounding))) <= TIMBRE_ROOM:
+        return []
+    return [
+        f"It sounds unlike the recordings in training: its MFCCs lie {middle:.1f} times as far from their middle as those of "
+        "99 of 100 of them."
+    ]
 
 
 def of_folds(disagreement: float, n_folds: int) -> list[str]:
