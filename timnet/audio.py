@@ -6,7 +6,7 @@ A recording with several channels becomes one by their mean, as `librosa.load(sr
 import hashlib
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,10 +21,13 @@ MAX_PEAK = 2.0**31  # 32-bit integers that were kept as floats; squares of much 
 
 UNKNOWN_SIZE = 2**32 - 1  # what is written as the size of a recording that was streamed
 
-READABLE = "WAV, FLAC, OGG, MP3, AIFF and AU"
+READABLE = "WAV, FLAC, OGG, MP3, AIFF, AU and what else libsndfile reads"
 
 # Problems that leave nothing to work on; with the others there are samples, and they are warnings.
 HOPELESS = frozenset({"unreadable", "empty", "not-finite", "out-of-range"})
+
+FULL_SCALE = 0.999
+CLIPPED_SAMPLES = 8  # fewer may be the one crest that a recording was normalised to
 
 SAMPLES_AT_ONCE = 2**18  # of which copies are made: a recording of hours is held once
 
@@ -40,6 +43,8 @@ class AudioFacts:
     problem: tuple[str, str] | None  # (kind, message): unreadable, empty, not-finite, truncated, …
     peak_dbfs: float = SILENCE_DBFS  # 0 is full scale
     rms_dbfs: float = SILENCE_DBFS  # of the whole recording; a sine at full scale has -3
+    n_clipped: int = 0  # samples of the channel that has most, see `n_clipped`
+    lost_in_mixing: float = 0.0  # share of the channels' power that their mean has not; 0 where they are all the same
 
 
 def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
@@ -64,13 +69,13 @@ def examine(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
     samples, facts = _decode(data, name)
     if facts.n_channels == 0:
         return samples, facts
-    return samples, AudioFacts(
-        sha256(samples, facts.sample_rate_hz),
-        facts.duration_s,
-        facts.sample_rate_hz,
-        facts.n_channels,
-        facts.problem or _useless(samples, facts.duration_s, name),
-        *levels_dbfs(samples),
+    peak_dbfs, rms_dbfs = levels_dbfs(samples)
+    return samples, replace(
+        facts,
+        audio_sha256=sha256(samples, facts.sample_rate_hz),
+        problem=facts.problem or _useless(samples, facts.duration_s, name),
+        peak_dbfs=peak_dbfs,
+        rms_dbfs=rms_dbfs,
     )
 
 
@@ -156,7 +161,30 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
         )
         problem = ("truncated", message)
     facts = AudioFacts("", len(samples) / sample_rate_hz, sample_rate_hz, channels.shape[1], problem)
+    if peak <= MAX_PEAK:  # of the channels, which nobody has after this
+        facts = replace(facts, n_clipped=max(map(n_clipped, channels.T)), lost_in_mixing=_lost(channels, samples))
     return samples, facts
+
+
+def n_clipped(samples: np.ndarray) -> int:
+    """Samples above full scale, or at it and like the one before; 0 where there are only a few."""
+    n = 0
+    for start in range(0, len(samples), SAMPLES_AT_ONCE):
+        block = samples[max(0, start - 1) : start + SAMPLES_AT_ONCE]  # the first one only to compare with
+        high = np.abs(block) >= FULL_SCALE
+        n += int(np.count_nonzero(high[1:] & (block[1:] == block[:-1])))
+        n += int(np.count_nonzero(np.abs(samples[start : start + SAMPLES_AT_ONCE]) > 1))
+    return n if n >= CLIPPED_SAMPLES else 0
+
+
+def _lost(channels: np.ndarray, mean: np.ndarray) -> float:
+    """The share of the power of (n_samples, n_channels) that their mean (n_samples,) has not."""
+    if channels.shape[1] == 1:
+        return 0.0
+    starts = range(0, len(mean), SAMPLES_AT_ONCE)
+    of_each = sum(np.square(channels[at : at + SAMPLES_AT_ONCE], dtype=np.float64).sum() for at in starts)
+    of_mean = sum(np.square(mean[at : at + SAMPLES_AT_ONCE], dtype=np.float64).sum() for at in starts)
+    return float(1 - of_mean * channels.shape[1] / of_each) if of_each else 0.0
 
 
 def _peak(samples: np.ndarray) -> float:

@@ -14,7 +14,8 @@ from stored_run import RUN, Made, write_run
 
 from timnet import event_files, storage, tables, tracking
 from timnet.corpora import folder
-from timnet.errors import StoreError
+from timnet.errors import ConfigError, StoreError
+from timnet.predict import place
 from timnet.store import Store
 
 pytestmark = pytest.mark.s3
@@ -113,6 +114,13 @@ def test_event_files_for_tensorboard_go_there_too(store):
     (name,) = store.children(folder)
     assert b"loss/validation" in store.read_bytes(f"{folder}/{name}")
     assert run.end("FINISHED") == f"tensorboard --logdir '{store.uri}/tensorboard'"
+
+
+def test_of_what_is_there_predictions_alone_are_replaced(s3, store):
+    (s3.bucket / "interviews.csv").write_text("path,emotion\na.wav,happy\n")
+    with pytest.raises(ConfigError, match=r"--output s3://.*/interviews.csv is there and holds something else than"):
+        place(f"s3://{BUCKET}/interviews.csv", [], "emodb")
+    assert place(f"s3://{BUCKET}/found.csv", [], "emodb")[1] == "found.csv"
 
 
 def _another_process(statement: str) -> None:

@@ -58,8 +58,8 @@ def test_facts_of_a_recording():
 BROKEN = {
     "unreadable": (
         b"this is text",
-        "x/a.wav cannot be read as audio (12 bytes; Format not recognised). Readable are WAV, FLAC, OGG, MP3, AIFF and "
-        "AU. Copy or convert it again, or leave it out.",
+        "x/a.wav cannot be read as audio (12 bytes; Format not recognised). Readable are WAV, FLAC, OGG, MP3, AIFF, AU "
+        "and what else libsndfile reads. Copy or convert it again, or leave it out.",
     ),
     "empty": (b"", "x/a.wav is an empty file (0 bytes). Copy it again, or leave it out."),
     "not-finite": (

@@ -386,3 +386,28 @@ def test_a_store_inside_the_data_root_is_no_part_of_it(root):
     tree(root, "mine/sad/1.wav", "mine/calm/2.wav", "store/corpora/x/3.wav", "storey/4.wav")
     source = Source(str(root)).leaving_out(str(root / "store"))
     assert list(pickle.loads(pickle.dumps(source)).listing) == ["mine/calm/2.wav", "mine/sad/1.wav", "storey/4.wav"]
+
+
+PREDICTED = (
+    "path,window,start_s,end_s,emotion,p_happy,p_sad,sd_happy,sd_sad,disagreement,sound,sample_rate_hz,warnings,error\n"
+    "a.wav,,0,1,happy,0.8,0.2,0,0,0,1,16000,,\nb.wav,,0,1,sad,0.2,0.8,0,0,0,1,16000,,\n"
+)
+
+
+@pytest.mark.parametrize("path", ["mine.csv", "mine/manifest.csv", "mine.parquet", "mine/manifest.parquet"])
+def test_answers_of_a_model_are_no_labels(root, path):
+    tree(root, "mine/happy/a.wav", "mine/sad/b.wav")
+    header, *rows = (line.split(",") for line in PREDICTED.split())
+    if path.endswith(".parquet"):
+        pq.write_table(pa.table(dict(zip(header, zip(*rows, strict=True), strict=True))), root / path)
+    else:
+        (root / path).write_text(PREDICTED.replace(",", ";"))  # as a spreadsheet saves it again
+    with pytest.raises(
+        CorpusError, match=rf"{path} is a table of predictions, .* no labels .*\. Move it away; if people"
+    ):
+        found_in(root)
+
+
+def test_a_table_may_have_columns_that_predictions_have_too(root):
+    with_table(root, "path,emotion,p_value,disagreement,window,warnings\na.wav,happy,1,2,3,4\nb.wav,sad,1,2,3,4\n")
+    assert len(found_in(root)[1].utterances) == 2

@@ -11,21 +11,21 @@ import tracemalloc
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
 
 from flows.main import main
-from timnet import audio, corpora, features, models, splits, tables
+from timnet import audio, corpora, features, models, splits, tables, timbre
 from timnet.classical import ClassicalTrainer
 from timnet.config import RECIPES, FoldSettings, ModelSettings
 from timnet.corpora.manifest import published_order
 from timnet.errors import ConfigError, WeightsError
 from timnet.models.base import get_weights
 from timnet.predict import Recogniser, Recording, as_csv, as_json, as_table, find, predict, window_hop_s
-from timnet.predict.unlike import n_clipped
 from timnet.predict.windows import sound, windows
-from timnet.trained import Heard, Trained, TrainedFold, notes, published, save
+from timnet.trained import Heard, Trained, TrainedFold, notes, of_file, published, save
 from timnet.training import FoldData
 
 PITCHES = {"low": 150.0, "high": 400.0, "hiss": 0.0}  # Hz
@@ -255,9 +255,34 @@ def test_a_recording_that_was_learnt_from_is_named(trained):
 
 def test_one_crest_at_full_scale_is_not_clipped():
     samples = tone("hiss")
-    assert n_clipped(samples / np.abs(samples).max()) == 0
-    assert n_clipped(np.clip(samples * 9, -1, 1)) > 100
-    assert n_clipped(samples * 5) > 100  # a file of floats that goes beyond
+    assert audio.n_clipped(samples / np.abs(samples).max()) == 0
+    assert audio.n_clipped(np.clip(samples * 9, -1, 1)) > 100
+    assert audio.n_clipped(samples * 5) > 100  # a file of floats that goes beyond
+
+
+def test_what_is_cut_off_in_one_channel_is_clipped(trained):
+    clipped = np.clip(9 * tone("hiss"), -1, 1)
+    mono, left = answers(trained, recording(clipped), recording(np.stack([clipped, 0 * clipped], axis=1)))
+    found = [[one for one in each.warnings if "clipped" in one] for each in (mono, left)]
+    assert found[0] == found[1]
+    assert len(found[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "percent"),
+    [
+        (tone("low"), None),
+        (0.6 * tone("low"), None),  # as from a microphone nearer to one side
+        (0.4 * tone("low"), 84),
+        (0 * tone("low"), 50),
+        (tone("high"), 50),
+        (-tone("low"), 0),
+    ],
+)
+def test_channels_that_differ_are_not_mixed_without_a_word(trained, other, percent):
+    found = answers(trained, recording(np.stack([tone("low"), other], axis=1), subtype="FLOAT"))[0]
+    said = f"2 channels that differ were mixed into one, which has {percent} % of their power. Where they are different"
+    assert [one.startswith(said) for one in found.warnings if "channels" in one] == ([] if percent is None else [True])
 
 
 def test_what_cannot_be_read_is_said_and_the_others_go_on(trained, tmp_path):
@@ -316,6 +341,44 @@ def test_many_windows_come_in_parts(trained, monkeypatch):
         assert one.path == other.path
         np.testing.assert_array_equal(one.whole.probabilities, other.whole.probabilities)
         assert len(one.timeline) == len(other.timeline)
+
+
+# -- what it sounds like --------------------------------------------------------------------------------------------------
+
+
+def sounds_unlike(trained, *recordings, **options):
+    said = "It sounds unlike the recordings in training: its MFCCs lie "
+    return [any(w.startswith(said) for w in one.warnings) for one in answers(trained, *recordings, **options)]
+
+
+@pytest.fixture(scope="module")
+def of_tones(trained):
+    """The same model, which knows what the tones sound like."""
+    tones = [tone(kind, seed, 0.4 + 0.02 * seed) for kind in ("low", "high") for seed in range(40)]
+    made = [features.extract(one, RATE_HZ, PROFILE, SIGNAL_LENGTH) for one in tones]
+    known = timbre.of_recordings(np.stack([timbre.summary(one) for one in made]))
+    return replace(trained, heard=Heard(timbre=known))
+
+
+def test_what_sounds_like_nothing_in_training_is_said(trained, of_tones):
+    new = [recording(tone(kind, seed)) for kind in ("low", "high") for seed in range(40, 80)]
+    assert sum(sounds_unlike(of_tones, *new)) <= 1
+    odd = [recording(tone("hiss")), recording(np.sign(tone("low")) * 0.2), recording(tone("hiss", 1, 5.0))]
+    assert sounds_unlike(of_tones, *odd) == [True, True, True]
+    quiet_and_short = recording(0.05 * tone("low", 3, 0.4), subtype="FLOAT")
+    assert sounds_unlike(of_tones, quiet_and_short, recording(np.zeros(8000, np.float32))) == [False, False]
+    assert sounds_unlike(trained, *odd) == [False] * 3  # nobody knows what it heard
+
+
+def test_of_a_long_recording_most_windows_must_sound_unlike(of_tones):
+    for hiss_s, unlike in ((1.0, False), (6.0, True)):
+        long = np.concatenate([tone("low", 1, 4.0), tone("hiss", 2, hiss_s), np.zeros(3 * RATE_HZ, np.float32)])
+        assert sounds_unlike(of_tones, recording(long)) == [unlike]
+
+
+def test_a_file_npz_knows_what_its_model_heard(of_tones, tmp_path):
+    save(of_tones, tmp_path / "model.npz")
+    assert of_file(tmp_path / "model.npz").heard == of_tones.heard
 
 
 # -- what is written ----------------------------------------------------------------------------------------------------
@@ -548,11 +611,76 @@ def test_a_link_as_output_stays_one(folder):
     (folder / "results").mkdir()
     for name in ("old", "new"):
         (folder / f"{name}.csv").symlink_to(folder / "results" / f"{name}.csv")
-    (folder / "results/old.csv").write_text("before")
+    command(folder, folder / "sounds/low.wav", "--output", folder / "results/old.csv")
     for name in ("old", "new"):
         command(folder, folder / "sounds", "--output", folder / f"{name}.csv")
         assert (folder / f"{name}.csv").is_symlink()
-        assert (folder / f"results/{name}.csv").read_text().startswith("path,window")
+        assert len((folder / f"results/{name}.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("after", ["csv", "json", "parquet", "txt"])
+@pytest.mark.parametrize("before", ["csv", "json", "parquet", "txt"])
+def test_predictions_are_replaced_by_others(folder, before, after):
+    forms = {"txt": "table"}
+    command(folder, folder / "sounds/low.wav", "--output", folder / "a.txt", "--format", forms.get(before, before))
+    command(folder, folder / "sounds", "--output", folder / "a.txt", "--format", forms.get(after, after))
+    assert b"hiss.ogg" in (folder / "a.txt").read_bytes()
+
+
+LABELLED = "path,emotion\na.wav,happy\nb.wav,sad\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("sounds.csv", LABELLED.encode()),
+        ("sounds/manifest.csv", LABELLED.encode("utf-16")),
+        (
+            "found.csv",
+            b"path,window,start_s,end_s,emotion,p_low,sd_low,disagreement,sound,sample_rate_hz,warnings,error,by\n",
+        ),
+        ("sounds.parquet", pa.table({"path": ["a.wav"], "emotion": ["happy"]})),
+        ("sounds.parquet", b"PAR1 and no more"),
+        ("found.json", b'{"model": {"folds": 3}, "recordings": [], "checked": true}'),
+        ("found.json", b"{\n"),
+        ("found.txt", b"Model: of a car\n"),
+        ("found.txt", b"\x00\xff" * 70_000),
+    ],
+)
+def test_what_predict_did_not_write_is_not_replaced(folder, capsys, monkeypatch, name, content):
+    monkeypatch.chdir(folder)
+    if isinstance(content, bytes):
+        (folder / name).write_bytes(content)
+    else:
+        pq.write_table(content, folder / name)
+    before = (folder / name).read_bytes()
+    monkeypatch.setattr("timnet.trained.resolve", None)  # no work comes before
+    with pytest.raises(SystemExit) as ended:
+        command(folder, "sounds/", "--output", name)
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert (
+        f"--output {name} is there and holds something else than predictions, so it is not replaced. Give anoth" in err
+    )
+    assert (folder / name).read_bytes() == before
+
+
+def test_an_empty_file_is_replaced_as_mktemp_leaves_one(folder):
+    (folder / "found.csv").touch()
+    command(folder, folder / "sounds", "--output", folder / "found.csv")
+    assert len((folder / "found.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("output", ["/proc/found.csv", f"{'long' * 60}x.csv"])
+def test_an_output_that_cannot_be_written_is_found_out_before_the_work(folder, capsys, monkeypatch, output):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("timnet.trained.resolve", None)
+    there = sorted(folder.iterdir())
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / "sounds", "--output", output)
+    assert ended.value.code == 2
+    assert f"--output {output} cannot be written: " in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == there
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -561,6 +689,22 @@ def test_an_output_where_nothing_may_be_written(folder, capsys):
     with pytest.raises(SystemExit):
         command(folder, folder / "sounds", "--output", folder / "closed/deeper/found.csv")
     assert f"{folder}/closed may not be written to" in capsys.readouterr().err
+
+
+def test_of_a_folder_every_format_of_libsndfile_is_heard(folder, capsys):
+    for name, form in (("a.voc", "VOC"), ("b.sph", "NIST"), ("c.NIST", "NIST"), ("d.sf", "IRCAM"), ("e.wve", "WVE")):
+        rate_hz = 8000 if form == "WVE" else RATE_HZ
+        soundfile.write(folder / "sounds" / name, tone("low", 1), rate_hz, format=form)
+    (folder / "sounds/f.sph").write_bytes(b"NIST_1A and shorten's")
+    with pytest.raises(SystemExit) as ended:
+        command(folder, folder / "sounds")
+    assert ended.value.code == 1
+    out, err = capsys.readouterr()
+    found = {line.split()[0].rsplit("/", 1)[-1]: line.split()[1] for line in out.splitlines() if line.startswith("/")}
+    assert [found[name] for name in ("a.voc", "b.sph", "c.NIST", "d.sf")] == ["low"] * 4
+    assert found.keys() == {"a.voc", "b.sph", "c.NIST", "d.sf", "e.wve", "f.sph", "hiss.ogg", "high.flac", "low.wav"}
+    assert "1 of 9 recordings could not be predicted:" in err
+    assert "f.sph cannot be read as audio" in err
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet", "txt"])

@@ -197,6 +197,21 @@ def test_a_file_gives_back_what_was_saved(store, tmp_path):
             assert getattr(again, name) == getattr(trained, name), name
 
 
+def test_a_run_knows_what_its_recordings_sound_like_as_long_as_it_has_their_features(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    write_run(store, (B,), run_id="one", data_root=tmp_path / "data")
+    heard = of_run(store, "one").heard
+    assert np.shape(heard.timbre) == (26, 25)
+    facts = store.read_json("runs/one/run.json")
+    (folder,) = facts["corpora"]["B"]["features"]
+    crossed = facts["corpora"]["B"] | {"sources": ["anna", "B", "mei"], "features": ["features/mei/k", folder]}
+    store.write_json("runs/crossed/run.json", facts | {"corpora": {"J": crossed}})
+    assert of_run(store, "crossed", "B").heard.timbre == heard.timbre
+    assert of_run(store, "crossed", "anna").heard.timbre is of_run(store, "crossed").heard.timbre is None
+    store.write_bytes(f"{folder}/shard-00000/features.parquet", b"broken")
+    assert of_run(store, "one").heard.timbre is None
+
+
 def test_a_file_beside_which_one_stands(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(of_run(store, "one"), "model.npz")
@@ -290,6 +305,31 @@ def released(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("EMODB_46", "EMODB"),
+        ("EMODB_46/10-fold_weights_best_3.hdf5", "EMODB"),
+        ("weights/emovo_seed1.hdf5", "EMOVO"),
+        ("SAVEE/RAVDESS.h5", "RAVDESS"),
+        ("CASIA-EMOVO", "CASIA and EMOVO"),
+    ],
+)
+def test_weights_that_are_named_for_another_corpus(path, named):
+    expected = (
+        rf"--corpus SAVEE: {path} is named for {named}, .* same shape .* Give --corpus {named.split()[0]}; if it is"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        published(path, "SAVEE")
+
+
+@pytest.mark.parametrize("name", ["weights", "EMODB_46", "of-EMODB-and-SAVEE", "SAVEE2/EMODB", "RAVDESS/46", "besavee"])
+def test_weights_whose_name_says_nothing_else(released, tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).symlink_to(released)
+    assert published(tmp_path / name, "EMODB", 1).corpus == "EMODB"
+
+
 def test_released_weights(released, store):
     trained = published(released, "emodb")
     assert [(fold.seed, fold.fold) for fold in trained.folds] == [(46, fold) for fold in range(1, 11)]
@@ -315,7 +355,7 @@ def test_released_weights(released, store):
     [
         ((None,), ConfigError, "--corpus says what .* was trained on: CASIA, EMODB, .*; received none"),
         (("DEMO",), ConfigError, "received DEMO"),
-        (("RAVDESS",), WeightsError, "tells 7 classes apart, and the model 8"),
+        (("RAVDESS",), ConfigError, "--corpus RAVDESS: .* is named for EMODB, "),
         (("EMODB", 1), ConfigError, "--seed 1: .* has the seeds 46"),
         (("EMODB", None, 11), ConfigError, "--fold 11: .* has the folds 1, 2"),
     ],
@@ -323,6 +363,12 @@ def test_released_weights(released, store):
 def test_released_weights_of_something_else(released, store, arguments, error, text):
     with pytest.raises(error, match=text):
         resolve(str(released), store, *arguments)
+
+
+def test_released_weights_of_another_shape(released, store, tmp_path):
+    (tmp_path / "weights").symlink_to(released)
+    with pytest.raises(WeightsError, match="tells 7 classes apart, and the model 8"):
+        resolve(str(tmp_path / "weights"), store, "RAVDESS")
 
 
 def test_a_name_is_a_run_or_a_file(store, tmp_path, monkeypatch):

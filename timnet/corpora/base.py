@@ -161,12 +161,14 @@ def _version(full: str, info: Mapping[str, Any]) -> str:
 
 NOT_STATED = "not stated"  # as language or licence of a corpus
 
-# What libsndfile reads and people keep speech in, and recordings that it does not read: those are named, not passed over.
+# What libsndfile reads, and recordings that it does not read: those are named, not passed over. Endings under which mostly
+# other things lie (.mat, .htk, .raw, .xi) are left out.
 AUDIO_SUFFIXES = (
-    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64",
-    ".rf64",
+    ".wav", ".wave", ".wavex", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aiff", ".aif", ".aifc", ".au",
+    ".snd", ".caf", ".w64", ".rf64", ".sph", ".nist", ".voc", ".sf", ".ircam", ".avr", ".paf", ".pvf", ".wve", ".sds",
+    ".svx", ".8svx",
 )  # fmt: skip
-OTHER_SUFFIXES = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka", ".ape", ".sph")
+OTHER_SUFFIXES = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka", ".ape")
 
 
 def is_audio(path: str) -> bool:

@@ -25,10 +25,12 @@ def read(
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """The rows of a table as user_tables.read reads it, and the names of its other columns, which are ignored.
 
-    `columns` says which of COLUMNS have other names in this table, and what they are. Raises CorpusError where it cannot be read, lacks a column, or has no rows.
+    `columns` says which of COLUMNS have other names in this table, and what they are. Raises CorpusError where it cannot
+    be read, lacks a column, has no rows, or is what `timnet predict` wrote.
     """
     where = f"{source.root}/{path}"
     names, lines = user_tables.read(source.read_bytes(path), where, CorpusError)
+    _refuse_predictions(names, where)
     names = _renamed(names, columns, where)
     missing = [name for name in required if name not in names]
     if missing:
@@ -47,6 +49,16 @@ def read(
     if not rows:
         raise CorpusError(f"{where} is empty: it has a header and no rows. Give it one row a recording.")
     return tuple(rows), tuple(name for name in names if name and name not in COLUMNS)
+
+
+def _refuse_predictions(names: Sequence[str], where: str) -> None:
+    """Its columns path and emotion are those of a table of recordings, but nobody has heard what it says."""
+    if any(name.startswith("p_") and f"sd_{name[2:]}" in names for name in names) and "disagreement" in names:
+        raise CorpusError(
+            f"{where} is a table of predictions, as `timnet predict` writes them: its emotions are a model's answers and no "
+            "labels to train or test with. Move it away; if people have heard and corrected all of them, make a table of "
+            f"its columns path and emotion (and {', '.join(OPTIONAL)}, where known)."
+        )
 
 
 def _renamed(names: Sequence[str], columns: Mapping[str, str], where: str) -> list[str]:

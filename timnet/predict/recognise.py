@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from timnet import audio, features, models
+from timnet import audio, features, models, timbre
 from timnet.config import RECIPES, SAMPLE_RATE_HZ, FoldSettings
 from timnet.errors import ConfigError, WeightsError
 from timnet.predict import unlike
@@ -126,6 +126,8 @@ def predict(
         cut, made = _cut(recording, trained, hop_s if in_windows else None)
         waiting.append(cut)
         for matrix in made:
+            if trained.heard.timbre is not None:
+                cut.distances.append(timbre.distance(matrix, trained.heard.timbre))
             matrices.append(matrix)
             if len(matrices) == WINDOWS_AT_ONCE:
                 _hand_out(recogniser.probabilities(np.stack(matrices)), waiting)
@@ -146,6 +148,7 @@ class _Cut:
     spans_s: Sequence[tuple[float, float]] = ()  # of the whole, then of each window
     sounds: Sequence[float] = ()  # likewise
     found: list[np.ndarray] = field(default_factory=list)  # probabilities, (n_folds, n_classes) a window
+    distances: list[float] = field(default_factory=list)  # of each window, see timbre.distance; empty: not known
 
     @property
     def n_missing(self) -> int:
@@ -166,7 +169,7 @@ def _cut(recording: Recording, trained: Trained, hop_s: float | None) -> tuple[_
     if hop_s is not None:
         parts = windows(len(samples), rate_hz, trained.signal_length, hop_s)
     n_knowing = sum(facts.audio_sha256 in one.learnt_from for one in trained.folds)
-    warnings = unlike.of_recording(samples, facts, trained.heard) + unlike.of_training(n_knowing, len(trained.folds))
+    warnings = unlike.of_recording(facts, trained.heard) + unlike.of_training(n_knowing, len(trained.folds))
     cut = _Cut(
         Prediction(path, None, sample_rate_hz=rate_hz, warnings=tuple(warnings)),
         [(part.start / rate_hz, part.stop / rate_hz) for part in (whole, *parts)],
@@ -194,7 +197,11 @@ def _answered(cut: _Cut, trained: Trained) -> Prediction:
         cut.prediction,
         whole=whole,
         timeline=tuple(timeline) if n > 1 else (),
-        warnings=(*cut.prediction.warnings, *unlike.of_folds(whole.disagreement, len(own))),
+        warnings=(
+            *cut.prediction.warnings,
+            *unlike.of_sound(cut.distances),
+            *unlike.of_folds(whole.disagreement, len(own)),
+        ),
     )
 
 

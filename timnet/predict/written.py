@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from timnet.predict.recognise import Answer, Prediction
 from timnet.trained import Trained, notes
+from timnet.trained.words import UNCALIBRATED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,6 +69,46 @@ def as_json(predictions: Sequence[Prediction], trained: Trained) -> str:
             }
         )
     return json.dumps({"model": model, "recordings": recordings}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def is_written(data: bytes) -> bool:
+    """Whether the content of a file is predictions, in any of the formats."""
+    if data.startswith(b"PAR1"):
+        return _is_parquet(data)
+    text = data.decode("utf-8", "replace")
+    first = text.split("\n", 1)[0]
+    if first.startswith("Model: "):
+        return f"\n! {UNCALIBRATED}\n" in text
+    if first == "{":
+        return _is_json(text)
+    try:
+        return _is_header(next(csv.reader([first]), []))
+    except csv.Error:
+        return False
+
+
+def _is_parquet(data: bytes) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return _is_header(pq.read_schema(pa.BufferReader(data)).names)
+    except (pa.ArrowException, OSError):
+        return False
+
+
+def _is_json(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return list(found) == ["model", "recordings"] and isinstance(found["model"], dict) and "folds" in found["model"]
+
+
+def _is_header(names: Sequence[str]) -> bool:
+    from timnet import tables
+
+    return names == tables.predicted_schema([name[2:] for name in names if name.startswith("p_")]).names
 
 
 def _stretch(answer: Answer, labels: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from timnet.config import ModelSettings
 from timnet.features import FeatureProfile
+from timnet.timbre import Timbre
 
 WEIGHTS_FILE = "weights.npz"  # in the folder of a fold
 QUANTILES = (0.01, 0.5, 0.99)
@@ -17,15 +18,16 @@ Quantiles = tuple[float, float, float]  # one for each of QUANTILES
 
 @dataclass(frozen=True)
 class Heard:
-    """What the recordings that a model was trained with are like: quantiles over recordings, None where not known.
+    """What the recordings that a model was trained with are like: quantiles over recordings, and their timbre.
 
-    They are of all recordings of the corpus, those that a fold only tests included.
+    None where not known. They are of all recordings of the corpus, those that a fold only tests included.
     """
 
     duration_s: Quantiles | None = None
     sample_rate_hz: Quantiles | None = None
     peak_dbfs: Quantiles | None = None
     rms_dbfs: Quantiles | None = None  # of the whole recording, its pauses included
+    timbre: Timbre | None = None  # of about a thousand of them at most
 
 
 @dataclass(frozen=True)

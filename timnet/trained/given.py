@@ -43,6 +43,11 @@ def published(path: "str | os.PathLike[str]", corpus: str | None, fold: int | No
         received = "received none" if corpus is None else f"received {corpus}"
         raise ConfigError(f"--corpus says what {where} was trained on: {', '.join(corpora.PUBLISHED)}; {received}.")
     card = corpora.get(known[str(corpus).lower()])
+    if (named := _named(where)) and card.name not in named:
+        raise ConfigError(
+            f"--corpus {corpus}: {where} is named for {' and '.join(named)}, whose network may have the same shape and other "
+            f"labels. Give --corpus {named[0]}; if it is {card.name}'s, give its file or folder another name."
+        )
     model = settings_of(card.name)
     if where.endswith(SUFFIXES):
         number = _FOLD.search(where)
@@ -76,6 +81,16 @@ def published(path: "str | os.PathLike[str]", corpus: str | None, fold: int | No
         protocol={"name": LEAKY.name, "description": LEAKY.description, "selection": LEAKY.selection},
         scores={"published": FIGURES[card.name]},
     )
+
+
+def _named(where: str) -> list[str]:
+    """The published corpora that the name of a file says, else that of its folder, or of the folder that was given."""
+    whole = where if "://" in where else os.path.abspath(where)
+    for part in reversed(whole.rstrip("/").split("/")[-2 if where.endswith(SUFFIXES) else -1 :]):
+        words = re.split("[^A-Z]+", part.upper())
+        if found := [name for name in corpora.PUBLISHED if name in words]:
+            return found
+    return []
 
 
 def settings_of(corpus: str) -> ModelSettings:

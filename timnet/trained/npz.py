@@ -76,12 +76,16 @@ def _trained(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Trained:
     about["labels"], about["missing"] = tuple(map(str, about["labels"])), tuple(map(str, about["missing"]))
     about["model"] = ModelSettings(**about["model"])
     about["profile"] = FeatureProfile(**about["profile"])
-    about["heard"] = Heard(**{name: value and tuple(value) for name, value in about["heard"].items()})
+    about["heard"] = Heard(**{name: value and _tuple(value) for name, value in about["heard"].items()})
     if not folds or len(about["labels"]) != about["model"].n_classes:
         raise ValueError(
             f"{len(folds)} folds, and {len(about['labels'])} labels for {about['model'].n_classes} classes"
         )
     return Trained(**about, folds=tuple(folds))
+
+
+def _tuple(values: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(value) if isinstance(value, list) else value for value in values)
 
 
 def _wrong(path: "str | os.PathLike[str]", what: str) -> WeightsError:

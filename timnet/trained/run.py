@@ -1,19 +1,22 @@
 """The trained model of a run, from the store."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from timnet import corpora, run_files, tables
+from timnet import corpora, feature_shards, run_files, tables, timbre
 from timnet.config import ModelSettings
 from timnet.corpora.base import NOT_STATED
 from timnet.errors import ConfigError, StoreError
 from timnet.features import FeatureProfile
 from timnet.store import Store
+from timnet.timbre import Timbre
 from timnet.trained.base import QUANTILES, WEIGHTS_FILE, Heard, Quantiles, Trained, TrainedFold
 from timnet.trained.scores import scores
+
+SHARDS = 16  # of features, about a thousand recordings: more would not be known better, and take long to read
 
 
 def of_run(
@@ -58,7 +61,7 @@ def of_run(
         protocol={key: facts["protocol"][key] for key in ("name", "description", "selection")},
         scores=scores(store, facts, name, lambda of, number: seed in (None, of) and fold in (None, number)),
         versions=facts["versions"],
-        heard=_heard(store, entry["manifest"], source),
+        heard=_heard(store, entry, source),
     )
 
 
@@ -145,8 +148,11 @@ def _counted(store: Store, entry: dict[str, Any], source: str | None) -> dict[st
     return {"n_recordings": len(speakers), "n_speakers": len(set(speakers)) if None not in speakers else None}
 
 
-def _heard(store: Store, manifest: str, source: str | None) -> Heard:
+def _heard(store: Store, entry: dict[str, Any], source: str | None) -> Heard:
     """Of a finished scan; one of an older version knows no levels."""
+    manifest, folders = entry["manifest"], entry["features"]
+    if source is not None:
+        folders = [one for one in folders if one.startswith(f"features/{source}/")]
     beginning = "" if source is None else f"{source}/"
 
     def quantiles(path: str, schema: Any, *columns: str) -> list[Quantiles | None]:
@@ -156,10 +162,27 @@ def _heard(store: Store, manifest: str, source: str | None) -> Heard:
         rows = [i for i, name in enumerate(table["utterance_id"].to_pylist()) if name.startswith(beginning)]
         return [of_recordings(table[column].to_numpy()[rows]) for column in columns]
 
-    return Heard(
-        *quantiles(f"{manifest}/manifest.parquet", tables.MANIFEST, "duration_s", "sample_rate_hz"),
-        *quantiles(f"{manifest}/levels.parquet", tables.LEVELS, "peak_dbfs", "rms_dbfs"),
+    duration_s, sample_rate_hz = quantiles(
+        f"{manifest}/manifest.parquet", tables.MANIFEST, "duration_s", "sample_rate_hz"
     )
+    peak_dbfs, rms_dbfs = quantiles(f"{manifest}/levels.parquet", tables.LEVELS, "peak_dbfs", "rms_dbfs")
+    return Heard(duration_s, sample_rate_hz, peak_dbfs, rms_dbfs, _timbre(store, folders))
+
+
+def _timbre(store: Store, folders: Sequence[str]) -> Timbre | None:
+    """Of the features of some shards, evenly from all; None where the store no longer has them."""
+    found: list[np.ndarray | None] = []
+    try:
+        for folder in folders:
+            facts = store.done(folder)
+            shape, last = (facts["n_frames"], facts["n_coefficients"]), facts["n_shards"] - 1
+            evenly = np.linspace(0, last, max(1, SHARDS // len(folders))).round().astype(int)
+            for number in sorted(set(evenly.tolist())):
+                found += map(timbre.summary, feature_shards.read(store, folder, number, shape)[1])
+    except StoreError:  # deleted or broken; a run that needs them makes them again
+        return None
+    known = [one for one in found if one is not None]
+    return timbre.of_recordings(np.stack(known)) if known else None
 
 
 def of_recordings(values: np.ndarray) -> Quantiles | None:
