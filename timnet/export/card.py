@@ -175,7 +175,10 @@ def _scores(trained: Trained) -> list[str]:
     if over.get("war") or over.get("uar"):
         lines.append(f"In brackets: 95 % interval, a bootstrap over {over['n_clusters']} {over['over']}.")
     done = folds_done(scores.get("folds_completed", 0), scores.get("folds_total", 0))
-    lines += [f"{done} finished. Without listening: always the most frequent emotion, and guessing.", ""]
+    lines += [
+        f"{done} finished. Without listening: always the emotion that is most frequent in what was tested, and guessing.",
+        "",
+    ]
     return lines + [f"- {plain(shared)}" for shared in scores.get("sharing", ())] + [""]
 
 
