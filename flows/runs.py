@@ -84,19 +84,19 @@ def _delete(given: argparse.Namespace) -> None:
 
     store = _opened(given)
     run = runs.run(store, given.run)
-    folds, unknown = runs.folds_of_none_else(store, given.run) if given.with_folds else (set(), [])
-    also = f" and {len(folds)} folds that no other run needs" if given.with_folds and not unknown else ""
+    folds = runs.folds_of_none_else(store, given.run) if given.with_folds else set()
+    also = f" and {len(folds)} folds that no other run needs" if given.with_folds and folds is not None else ""
     if given.yes:
-        runs.delete(store, given.run, folds)
+        runs.delete(store, given.run, folds or ())
         print(f"Deleted {run.run_id}{also}.")
     else:
         print(
             f"{run.run_id} ({run.state}, {_size(run.n_bytes)}){also} would be deleted from {store.uri}. Add --yes to do it."
         )
-    if unknown:
+    if folds is None:
         print(
-            f"Its folds are kept: nobody knows which of them {', '.join(unknown)} needs, without a whole run.json. "
-            "Finish or delete that first."
+            f"Folds that it has finished stay: without a whole run.json {run.run_id} does not say which they are. Its command, "
+            "given again, finds them and makes its report; deleted after that with --with-folds, they go, too."
         )
 
 
