@@ -1,6 +1,7 @@
 """`timnet runs`: what is in a store."""
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from flows.command import Parser, add_store
@@ -35,7 +36,8 @@ def _list(given: argparse.Namespace) -> None:
     from timnet.report import text
 
     rows: list[tuple[str, ...]] = [("run", "state", "made", "size", "corpus", "folds", "WAR", "UAR")]
-    found = runs.runs(_opened(given))
+    store = _opened(given)
+    found = runs.runs(store)
     for run in found:
         first = (run.run_id, run.state, text.when(run.created) if run.created else "–", _size(run.n_bytes))
         corpora = (run.summary or {}).get("corpora") or {"–": None}
@@ -47,6 +49,9 @@ def _list(given: argparse.Namespace) -> None:
                 cells = (text.named(name, corpus), done, *scores)
             rows.append((*first, *cells))
             first = ("", "", "", "")
+    if not found:
+        print(f"There are no runs in {store.uri}.")
+        return
     print_table(rows)
     for run in found:
         if run.damage is not None:
@@ -101,10 +106,13 @@ def _delete(given: argparse.Namespace) -> None:
 
 
 def _opened(given: argparse.Namespace) -> "Store":
+    from timnet.errors import StoreError
     from timnet.store import Store
 
     store = Store(given.store)
     store.check()
+    if store.is_local and not os.path.isdir(store.at("")):
+        raise StoreError(f"There is no store at {store.uri}. Give another --store; the first run in one makes it.")
     return store
 
 

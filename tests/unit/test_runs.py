@@ -73,6 +73,17 @@ def test_every_run_is_listed_with_its_state_and_scores(store, capsys):
     assert len(lines) == 4
 
 
+def test_a_store_that_is_not_there_or_has_no_runs_is_no_empty_table(tmp_path, capsys):
+    nowhere = Store(str(tmp_path / "typo"))
+    for arguments in (["list"], ["show", "good"], ["delete", "good", "--yes"]):
+        said = refused(nowhere, capsys, "runs", *arguments)
+        assert (
+            said
+            == f"timnet: There is no store at {nowhere.uri}. Give another --store; the first run in one makes it.\n"
+        )
+    assert command(Store(str(tmp_path)), capsys, "list") == f"There are no runs in {tmp_path}.\n"
+
+
 def test_what_a_desktop_leaves_behind_is_no_run(store, capsys):
     for path in (".DS_Store", "Thumbs.db", ".Trash/settings.json", "notes/todo.txt", "two words/settings.json"):
         store.write_bytes(f"runs/{path}", b"")
