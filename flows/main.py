@@ -19,8 +19,10 @@ def parser() -> "Parser":
     """The parser of the command; what it returns for arguments has the function to call as `action`."""
     from flows import corpora, export, predict, runs, show
     from flows.command import Parser
+    from timnet import __version__
 
     made = Parser(prog="timnet", description=__doc__, allow_abbrev=False)
+    made.add_argument("--version", action="version", version=f"timnet {__version__}")
     groups = made.add_subparsers(metavar="COMMAND", required=True)
     for module in (corpora, runs, predict, show, export):
         module.add(groups)

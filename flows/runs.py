@@ -1,6 +1,7 @@
 """`timnet runs`: what is in a store."""
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from flows.command import Parser, add_store
@@ -35,7 +36,8 @@ def _list(given: argparse.Namespace) -> None:
     from timnet.report import text
 
     rows: list[tuple[str, ...]] = [("run", "state", "made", "size", "corpus", "folds", "WAR", "UAR")]
-    found = runs.runs(_opened(given))
+    store = _opened(given)
+    found = runs.runs(store)
     for run in found:
         first = (run.run_id, run.state, text.when(run.created) if run.created else "–", _size(run.n_bytes))
         corpora = (run.summary or {}).get("corpora") or {"–": None}
@@ -47,6 +49,9 @@ def _list(given: argparse.Namespace) -> None:
                 cells = (text.named(name, corpus), done, *scores)
             rows.append((*first, *cells))
             first = ("", "", "", "")
+    if not found:
+        print(f"There are no runs in {store.uri}.")
+        return
     print_table(rows)
     for run in found:
         if run.damage is not None:
@@ -84,27 +89,30 @@ def _delete(given: argparse.Namespace) -> None:
 
     store = _opened(given)
     run = runs.run(store, given.run)
-    folds, unknown = runs.folds_of_none_else(store, given.run) if given.with_folds else (set(), [])
-    also = f" and {len(folds)} folds that no other run needs" if given.with_folds and not unknown else ""
+    folds = runs.folds_of_none_else(store, given.run) if given.with_folds else set()
+    also = f" and {len(folds)} folds that no other run needs" if given.with_folds and folds is not None else ""
     if given.yes:
-        runs.delete(store, given.run, folds)
+        runs.delete(store, given.run, folds or ())
         print(f"Deleted {run.run_id}{also}.")
     else:
         print(
             f"{run.run_id} ({run.state}, {_size(run.n_bytes)}){also} would be deleted from {store.uri}. Add --yes to do it."
         )
-    if unknown:
+    if folds is None:
         print(
-            f"Its folds are kept: nobody knows which of them {', '.join(unknown)} needs, without a whole run.json. "
-            "Finish or delete that first."
+            f"Folds that it has finished stay: without a whole run.json {run.run_id} does not say which they are. Its command, "
+            "given again, finds them and makes its report; deleted after that with --with-folds, they go, too."
         )
 
 
 def _opened(given: argparse.Namespace) -> "Store":
+    from timnet.errors import StoreError
     from timnet.store import Store
 
     store = Store(given.store)
     store.check()
+    if store.is_local and not os.path.isdir(store.at("")):
+        raise StoreError(f"There is no store at {store.uri}. Give another --store; the first run in one makes it.")
     return store
 
 

@@ -44,7 +44,7 @@ def audit(protocol: Protocol, columns: Columns, manifest: pa.Table, folds: Seque
     counts = np.bincount(columns.classes, minlength=len(columns.labels))
     return {
         "protocol": protocol.name,
-        "description": protocol.description,
+        "description": protocol.folds,
         "keeps_apart": list(protocol.keeps_apart),
         "selection": protocol.selection,
         "folds": described,

@@ -106,6 +106,7 @@ def _make(columns: Columns, n_folds: int, seed: int) -> list[Fold]:
 
 PROTOCOL = Protocol(
     "cross-corpus",
+    "one fold a corpus: all the others are tested",
     "one fold a corpus: trained on it alone and tested on all the others; the validation data are other speakers of the "
     "training corpus, or other recordings where it does not name them",
     "validation",

@@ -4,7 +4,7 @@ Nothing is written here; `placing` does that. A folder is emotion/speaker/file a
 takes the file names apart. A table may name its columns and emotions as it likes.
 """
 
-import difflib
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLES = (".csv", ".tsv", ".parquet")
+
+# The labels of the known corpora in other words of their languages. How alike two words are spelt says nothing of what they
+# mean: Angst is not anger, and unhappy is not happy.
+_MEANT = {
+    "angry": "anger angriness wut wütend zorn zornig ärger ärgerlich rabbia arrabbiato 愤怒 生气",
+    "boredom": "bored boring langeweile gelangweilt noia annoiato 无聊",
+    "calm": "calmness ruhe ruhig calma calmo 平静",
+    "disgust": "disgusted ekel angeekelt disgusto disgustato 厌恶",
+    "fear": "fearful afraid scared angst ängstlich paura spaventato 恐惧 害怕",
+    "happy": "happiness joy joyful freude fröhlich glücklich gioia felice felicità 高兴 快乐",
+    "neutral": "neutrality neutrale neutralität neutralità 中性",
+    "sad": "sadness trauer traurig traurigkeit tristezza triste 悲伤",
+    "surprise": "surprised überraschung überrascht sorpresa sorpreso 惊讶",
+}
 
 
 def read(origin: str, rules: Rules) -> tuple[Source, Found]:
@@ -158,10 +172,13 @@ def notes_on(corpus: Corpus, utterances: Sequence[Utterance]) -> list[str]:
     notes = []
     known = sorted({label for name in corpora.names() for label in corpora.get(name).labels})
     if strange := [label for label in corpus.labels if label not in known]:
-        like = difflib.get_close_matches(strange[0], known, n=1, cutoff=0.5) or known
+        known_as = {word: label for label, words in _MEANT.items() for word in words.split()}
+        called = [f"{label}={known_as.get(label, '…')}" for label in strange]
+        options = " ".join(f"--label {shlex.quote(one)}" for one in called)
+        to_fill_in = " with one of these in place of …" if "…" in options else ""
         notes.append(
             f"{', '.join(strange)}: no emotions of the known corpora, which have {', '.join(known)}. That is fine; to compare "
-            f"with those corpora, give for instance --label '{strange[0]}={like[0]}'."
+            f"with those corpora, give{to_fill_in}: {options}"
         )
     counts = Counter(utterance.emotion for utterance in utterances)
     if few := [f"{label} ({counts[label]})" for label in corpus.labels if counts[label] < corpus.n_folds]:

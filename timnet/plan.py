@@ -93,6 +93,7 @@ def plan(settings: Settings) -> Plan:
         planned.append(CorpusPlan(corpus, source, seeds, n_folds, chosen.having(settings.epochs, settings.patience)))
     if isinstance(settings, EvaluateSettings):
         planned = [replace(corpus, weights=_weights(settings.weights, corpus, planned)) for corpus in planned]
+        protocol = protocol.of_given_weights()
     joint = _joint(planned, settings, recipe) if crosses else None
     claim = _claim(settings, planned)
     run_id = settings.run_id or f"{settings.kind}-{identity(claim)[:10]}"

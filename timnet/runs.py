@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from timnet import event_files, report, run_files
-from timnet.errors import BrokenFileError
+from timnet.errors import BrokenFileError, StoreError
 from timnet.store import DONE, Store
 
 FINISHED, FAILED, UNFINISHED, DAMAGED = "finished", "folds failed", "unfinished", "damaged"
@@ -89,16 +89,20 @@ def report_again(store: Store, run_id: str) -> dict[str, Any]:
     return summary
 
 
-def folds_of_none_else(store: Store, run_id: str) -> tuple[set[str], list[str]]:
-    """Folders of the folds that no other run needs, and the runs of which it is not known which they need.
+def folds_of_none_else(store: Store, run_id: str) -> set[str] | None:
+    """Folders of the folds that no other run needs; None where the run does not say which its folds are.
 
-    Where there are such runs, no fold is known to be needed by none of them. Raises StoreError like `run`.
+    Raises StoreError like `run`, and where it is not known which folds another run needs.
     """
     run_files.check(store, run_id)
     needed = {one.run_id: one.folds for one in runs(store)}
-    unknown = [name for name, folds in needed.items() if folds is None]
-    own = needed.pop(run_id) or set()
-    return (set() if unknown else own.difference(*(folds or () for folds in needed.values()))), unknown
+    own = needed.pop(run_id)
+    if unknown := [name for name, folds in needed.items() if folds is None]:
+        raise StoreError(
+            f"Nothing was deleted: nobody knows which folds {', '.join(unknown)} needs, without a whole run.json. Finish or "
+            f"delete that first, or delete {run_id} alone, without --with-folds; its folds then stay."
+        )
+    return None if own is None else own.difference(*(folds or () for folds in needed.values()))
 
 
 def delete(store: Store, run_id: str, folds: Collection[str] = ()) -> None:

@@ -6,7 +6,7 @@ two parts of it. What a protocol promises to keep apart is checked on its result
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -65,12 +65,19 @@ class Columns:
 @dataclass(frozen=True)
 class Protocol:
     name: str
+    folds: str  # how it cuts, without a word on what chooses the epoch
     description: str  # one line, printed in every report
     selection: Selection
     keeps_apart: tuple[str, ...]  # columns of the manifest without a common value between (train, validation) and test
     make: Callable[["Columns", int, int], list[Fold]]
     uses_folds: bool = True  # False: the corpus itself says how many there are
     validates: bool = True  # whether the training side gives away validation data, whatever chooses the epoch
+
+    def of_given_weights(self) -> "Protocol":
+        """The same where nothing is trained: what it says of training and choice would be said of others' work."""
+        unknown = "how the weights' epoch was chosen is not known here"
+        authors = "for those that TIM-Net's authors released: ON THE TEST FOLD"
+        return replace(self, description=f"{self.folds}; {unknown} ({authors})")
 
 
 def split(protocol: "str | Protocol", columns: Columns, n_folds: int, seed: int) -> list[Fold]:
@@ -256,6 +263,7 @@ PROTOCOLS = {
     for protocol in (
         Protocol(
             "speaker-independent",
+            "k folds of whole speakers",
             "k folds of whole speakers: nobody who is tested was heard in training; the validation data are other "
             "speakers of the training side",
             "validation",
@@ -264,6 +272,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leave-one-speaker-out",
+            "one fold a speaker",
             "one fold a speaker: nobody who is tested was heard in training; the validation data are other "
             "speakers of the training side",
             "validation",
@@ -273,6 +282,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leave-session-out",
+            "one fold a recording session, with everybody in it",
             "one fold a recording session, with everybody in it; another session is the validation data",
             "validation",
             ("session",),
@@ -281,6 +291,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "leave-sentence-out",
+            "k folds of whole sentences; speakers are shared",
             "k folds of whole sentences: no text that is tested was heard in training; speakers are shared",
             "validation",
             ("sentence",),
@@ -288,6 +299,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "speaker-and-sentence",
+            "blocks of speakers x sentences",
             "blocks of speakers x sentences: a test utterance shares neither speaker nor sentence with training",
             "validation",
             ("speaker", "sentence"),
@@ -295,6 +307,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "stratified",
+            "k random folds with the classes in proportion; speakers and sentences are shared",
             "k random folds with the classes in proportion; speakers and sentences are shared, so numbers flatter",
             "validation",
             (),
@@ -302,6 +315,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "published",
+            "k random folds; speakers and sentences are shared",
             "k random folds and the last epoch, as the corrected published results; speakers and sentences are shared",
             "last",
             (),
@@ -310,6 +324,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "published-leaky",
+            "k random folds; speakers and sentences are shared",
             "k random folds and the choice made ON THE TEST FOLD, as first published: only to show what that gains",
             "test",
             (),
@@ -318,6 +333,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "stratified-leaky",
+            "k random folds with the classes in proportion; speakers and sentences are shared",
             "the folds of stratified and the choice made ON THE TEST FOLD: to show what that gains over its validation data",
             "test",
             (),
@@ -325,6 +341,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "speaker-independent-leaky",
+            "k folds of whole speakers",
             "the folds of speaker-independent and the choice made ON THE TEST FOLD: to show what that gains over its "
             "validation data",
             "test",
@@ -333,6 +350,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "table",
+            "test parts as given by the user in a table",
             "train, validation and test parts as given by the user in a table",
             "validation",
             (),

@@ -46,6 +46,9 @@ def test_stored_weights_predict_what_their_training_predicted(finished, weights,
     assert "The weights were given" in done.stderr
     summary = json.loads((tmp_path / "runs/again/report/summary.json").read_text())
     assert summary["kind"] == "evaluate"
+    assert summary["protocol"]["description"].startswith(
+        "k folds of whole speakers; how the weights' epoch was chosen is not"
+    )
     first = json.loads((finished[0] / "runs/first/report/summary.json").read_text())
     assert summary["corpora"]["TINY"]["pooled"] == first["corpora"]["TINY"]["pooled"]
     # Other weights in the same folder are another evaluation: its name is not theirs.
@@ -72,10 +75,14 @@ def test_weights_that_do_not_fit_end_before_any_work_or_name_the_fold(weights, c
 
 
 def test_the_authors_weights_give_the_published_figures(shared, command, tmp_path):
-    command.run(
+    done = command.run(
         "--corpora", "EMODB", "--data-root", str(shared / "corpora"), "--seeds", "46", "--run-id", "authors",
         "--weights", str(shared / "timnet_weights/EMODB_46"), "--store", str(tmp_path), module="flows.evaluate",
     )  # fmt: skip
     corpus = json.loads((tmp_path / "runs/authors/report/summary.json").read_text())["corpora"]["EMODB"]
     assert f"{100 * corpus['pooled']['war']:.2f}" == "95.70"
     assert f"{100 * corpus['pooled']['uar']:.2f}" == "95.17"
+    assert "last epoch" not in done.stderr
+    page = (tmp_path / "runs/authors/report/index.html").read_text()
+    assert "last epoch" not in page
+    assert "for those that TIM-Net&#39;s authors released: ON THE TEST FOLD" in page

@@ -1,5 +1,6 @@
 """Command lines: layers of settings, and one clear line for a wrong value."""
 
+import importlib.metadata
 import subprocess
 import sys
 
@@ -208,6 +209,10 @@ def test_help_explains_every_option_with_its_default():
         assert option in done.stdout
     assert "[default: speaker-independent]" in " ".join(done.stdout.split())
     assert "published-leaky" in done.stdout
+
+
+def test_the_version_is_that_of_the_package(timnet_command):
+    assert timnet_command("--version") == (0, f"timnet {importlib.metadata.version('timnet')}\n", "")
 
 
 def test_help_loads_nothing_heavy():

@@ -17,7 +17,7 @@ from timnet import audio, corpora, features, tables
 from timnet.corpora import demo
 from timnet.errors import ConfigError, ExportError
 from timnet.export import FORMATS, check_use, examples, export
-from timnet.export.card import RELEASED
+from timnet.export.card import GIVEN, RELEASED
 from timnet.export.formats import _classes_of_others
 from timnet.feature_shards import shard_folder
 from timnet.features import feature_key
@@ -290,6 +290,7 @@ def test_the_card_says_what_has_to_be_known(tmp_path, store):
     ):
         assert part in said, part
     assert RELEASED not in said
+    assert GIVEN not in said
     assert "{" not in said.replace("```python", "").split("## What it must not")[1]
 
 
@@ -371,6 +372,19 @@ def test_of_released_weights_it_gives_what_their_authors_report(tmp_path, store)
     )
     assert "Nothing was measured here. TIM-Net's authors report for all folds" in said
     assert "No score" not in said
+
+
+def test_of_a_run_of_given_weights_it_gives_what_the_authors_report_of_theirs(tmp_path, store):
+    given = {"name": "published", "description": "how they were chosen is not known", "selection": "given"}
+    said = card(tmp_path, store, replace(svm(), protocol=given, corpus="EMODB"))
+    assert f"- {GIVEN}\n" in said
+    assert "under the GPL, version 3; ask them for the terms of the weights." in said
+    corrected, first = "WAR 90.28 % and UAR 89.19 %", "WAR 95.70 % and UAR 95.17 %"
+    assert said.index(corrected) < said.index(first) < said.index("WAR 60.87 %")
+    assert "If these are the weights that TIM-Net's authors released for EMODB" in said
+    assert "TIM-Net's authors released for" not in card(
+        tmp_path, store, replace(svm(), protocol=given)
+    )  # for SPOKEN none
 
 
 def test_of_a_run_across_corpora_it_says_what_each_fold_was_trained_on(tmp_path, store):

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from timnet import placing, storage
+from timnet import corpora, importing, placing, storage
+from timnet.corpora import folder
 from timnet.plan import located_corpus
 
 
@@ -276,13 +277,39 @@ def test_what_is_too_little_is_told(tmp_path, run):
     assert status == 0
     assert "note: Too few for each of 10 folds to test one: angry (4), happy (4), scared (4)." in out
     assert "note: scared: no emotions of the known corpora" in out
-    assert "to compare with those corpora, give for instance --label 'scared=sad'." in out
+    assert "to compare with those corpora, give: --label scared=fear\n" in out
     assert (
         "  not speaker-independent: The protocol speaker-independent needs at least 3 different values of speaker"
         in out
     )
     assert "protocols that it can be run with: stratified, published\n" in out
     assert out.splitlines()[-1].endswith("--corpora mine --protocol stratified --folds 4")
+
+
+@pytest.mark.parametrize(
+    ("emotions", "advised"),
+    [
+        (("wut", "trauer", "angst"), "give: --label angst=fear --label trauer=sad --label wut=angry"),
+        (
+            ("joy", "contempt", "unhappy"),  # it is spelt nearly as happy is
+            "give with one of these in place of …: --label 'contempt=…' --label joy=happy --label 'unhappy=…'",
+        ),
+    ],
+)
+def test_no_emotion_is_advised_that_means_another(tmp_path, run, emotions, advised):
+    flat(tmp_path / "mine", emotions=emotions)
+    status, out, _ = run(tmp_path / "mine", "--pattern", PATTERN)
+    assert status == 0
+    assert f"to compare with those corpora, {advised}\n" in out
+
+
+def test_what_is_advised_are_labels_of_the_known_corpora():
+    known = {label for name in corpora.names() for label in corpora.get(name).labels}
+    words = [word for of_label in importing._MEANT.values() for word in of_label.split()]
+    assert set(importing._MEANT) == known
+    assert len(words) == len(set(words))
+    assert [folder.label(word) for word in words] == words
+    assert known.isdisjoint(words)
 
 
 @pytest.mark.parametrize("name", ["a\\b_wut.wav", " a_wut.wav", "a\nb_wut.wav"])

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from timnet.config import RECIPES, AblationSettings, FoldSettings, ModelSettings, RunSettings
+from timnet import splits
+from timnet.config import RECIPES, AblationSettings, EvaluateSettings, FoldSettings, ModelSettings, RunSettings
 from timnet.errors import ConfigError
 from timnet.plan import check_claim, check_name, checked_ablation, plan, take_name, without_effect
 from timnet.store import Store
@@ -191,3 +192,17 @@ def test_lockstep_is_for_networks(store, model):
         )
     else:
         assert "There is no model 'nothing'" in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", [name for name in splits.PROTOCOLS if name != "table"])
+def test_of_given_weights_only_the_folds_are_described(store, tmp_path, protocol):
+    """How they were trained and what chose their epoch is not what the protocol would have done."""
+    for fold in range(1, 6):
+        (tmp_path / f"5-fold_weights_best_{fold}.hdf5").write_bytes(b"any")
+    planned = plan(EvaluateSettings(store=store.uri, weights=str(tmp_path), protocol=protocol))
+    folds = splits.get(protocol).folds
+    assert planned.protocol.description == (
+        f"{folds}; how the weights' epoch was chosen is not known here (for those that TIM-Net's authors released: ON THE TEST FOLD)"
+    )
+    assert not any(word in folds for word in ("epoch", "choice", "corrected", "training", "validation"))
+    assert plan(RunSettings(store=store.uri, protocol=protocol)).protocol is splits.get(protocol)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -61,6 +62,18 @@ def test_mean_and_sd_go_over_the_finished_folds_of_all_seeds(made):
         assert len(each) == 5
         assert corpus["fold_mean"][score] == pytest.approx(np.mean(each))
         assert corpus["fold_sd"][score] == pytest.approx(np.std(each, ddof=1))
+
+
+def test_what_needs_no_model_is_of_the_recordings_that_are_scored(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (Made("A", failed=frozenset({(46, 1), (47, 3)})),), protocol="published")
+    baselines = report.build(store, RUN)["corpora"]["A"]["baselines"]
+    truth = {seed: predictions(store, "A", seed)[0] for seed in (46, 47)}
+    most, _ = Counter(truth[46] + truth[47]).most_common(1)[0]
+    assert baselines["majority_label"] == most
+    expected = np.mean([of.count(most) / len(of) for of in truth.values()])
+    assert baselines["majority_war"] == pytest.approx(expected)
+    assert baselines["majority_war"] > baselines["chance_uar"] + 0.01  # what it is of the whole corpus
 
 
 def test_interval_holds_the_score_and_goes_over_speakers(made):

@@ -73,6 +73,17 @@ def test_every_run_is_listed_with_its_state_and_scores(store, capsys):
     assert len(lines) == 4
 
 
+def test_a_store_that_is_not_there_or_has_no_runs_is_no_empty_table(tmp_path, capsys):
+    nowhere = Store(str(tmp_path / "typo"))
+    for arguments in (["list"], ["show", "good"], ["delete", "good", "--yes"]):
+        said = refused(nowhere, capsys, "runs", *arguments)
+        assert (
+            said
+            == f"timnet: There is no store at {nowhere.uri}. Give another --store; the first run in one makes it.\n"
+        )
+    assert command(Store(str(tmp_path)), capsys, "list") == f"There are no runs in {tmp_path}.\n"
+
+
 def test_what_a_desktop_leaves_behind_is_no_run(store, capsys):
     for path in (".DS_Store", "Thumbs.db", ".Trash/settings.json", "notes/todo.txt", "two words/settings.json"):
         store.write_bytes(f"runs/{path}", b"")
@@ -214,19 +225,33 @@ def test_deleting_takes_a_yes_and_keeps_what_others_need(store, capsys):
 
 
 @pytest.mark.parametrize("other", ["settings.json", "run.json"])
-def test_folds_are_kept_while_a_run_may_need_them_that_does_not_say_which(store, capsys, other):
+@pytest.mark.parametrize("yes", [[], ["--yes"]])
+def test_nothing_is_deleted_with_its_folds_while_another_run_does_not_say_which_it_needs(store, capsys, other, yes):
+    """Else the folds stayed when the run that names them is gone: no command would find them any more."""
     store.delete("runs/begun")
     store.write_json(f"runs/begun/{other}", {})
     folds = runs.run(store, "good").folds
-    kept = "Its folds are kept: nobody knows which of them begun needs, without a whole run.json. Finish or delete that"
-    said = command(store, capsys, "delete", "good", "--with-folds")
-    assert "MiB) would be deleted" in said
-    assert kept in said
-    said = command(store, capsys, "delete", "good", "--yes", "--with-folds")
-    assert said.startswith("Deleted good.\n")
-    assert kept in said
+    said = refused(store, capsys, "runs", "delete", "good", "--with-folds", *yes)
+    assert said == (
+        "timnet: Nothing was deleted: nobody knows which folds begun needs, without a whole run.json. Finish or delete that "
+        "first, or delete good alone, without --with-folds; its folds then stay.\n"
+    )
     assert all(store.is_done(folder) for folder in folds)
-    assert list(states(store)) == ["bad", "begun"]
+    assert list(states(store)) == ["bad", "begun", "good"]
+    assert command(store, capsys, "delete", "begun", "--yes") == "Deleted begun.\n"
+    assert "Deleted good and 3 folds" in command(store, capsys, "delete", "good", "--with-folds", "--yes")
+
+
+def test_a_run_that_does_not_say_which_its_folds_are_is_deleted_without_them(store, capsys):
+    stay = (
+        "Folds that it has finished stay: without a whole run.json begun does not say which they are. Its command, given "
+        "again, finds them and makes its report; deleted after that with --with-folds, they go, too.\n"
+    )
+    assert command(store, capsys, "delete", "begun", "--with-folds").endswith(
+        f"MiB) would be deleted from {store.uri}. Add --yes to do it.\n{stay}"
+    )
+    assert command(store, capsys, "delete", "begun", "--with-folds", "--yes") == f"Deleted begun.\n{stay}"
+    assert list(states(store)) == ["bad", "good"]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +281,8 @@ def test_no_foreign_run_has_more_deleted_than_folds(store, path):
     )
     with pytest.raises(BrokenFileError, match=r"corpora.GOOD.seeds.46.folds.0.path: string should match pattern"):
         run_files.facts(store, "good")
-    assert runs.folds_of_none_else(store, "good") == (set(), ["begun", "good"])
+    store.delete("runs/begun")
+    assert runs.folds_of_none_else(store, "good") is None
 
 
 def test_a_renamed_run_is_what_its_folder_is_called(store):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -111,6 +112,22 @@ def test_folds_of_leaky_trainings_have_the_scores_of_honest_choices(tmp_path):
     assert "gain" not in fold["choices"]["validation"]  # the fold tests other recordings under each seed
     assert fold["choices"]["test"]["war"] == fold["pooled"]["war"]
     assert any("6 speakers are in training and test at once" in one for one in whole["sharing"])
+
+
+def test_of_a_part_of_the_folds_what_needs_no_model_and_what_they_lack_are_those_of_the_part(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (Made("A"),), seeds=(46,), n_folds=8, protocol="published", run_id="one")
+    tested = store.read_table("trained/A/46-3/predictions.parquet")["emotion"].to_pylist()
+    most, n = Counter(tested).most_common(1)[0]
+    absent = [label for label in Made("A").labels if label not in tested]
+    assert (n, len(tested), absent) == (2, 6, ["neutral"])
+    scores = of_run(store, "one", fold=3).scores
+    assert (scores["baselines"]["majority_label"], scores["baselines"]["majority_war"]) == (most, 2 / 6)
+    assert of_run(store, "one").scores["baselines"]["majority_war"] == 0.25
+    lacks = (
+        "A test part lacks an emotion in seed 46 fold 3 (neutral): the UAR of such a fold is the mean over the others."
+    )
+    assert scores["sharing"][-1] == lacks
 
 
 def test_a_store_that_lost_what_the_scores_stand_on_still_has_the_model(tmp_path):

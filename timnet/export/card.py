@@ -41,10 +41,9 @@ LICENCES = (  # of a corpus, as its licence text is worded; the first that fits,
         "them may be passed on or sold, before you do either.",
     ),
 )
-RELEASED = (
-    "The weights are not from a run of timnet: TIM-Net's authors released them. Their code is under the GPL, version 3; ask "
-    "them for the terms of the weights."
-)
+_TERMS = "Their code is under the GPL, version 3; ask them for the terms of the weights."
+RELEASED = f"The weights are not from a run of timnet: TIM-Net's authors released them. {_TERMS}"
+GIVEN = f"The weights were given to the run, which trained nothing. Perhaps TIM-Net's authors released them: {_TERMS[0].lower()}{_TERMS[1:]}"
 NOT_FOR = (
     "**Anything that decides over people**: hiring, work, school, grades, credit, insurance, policing, borders, courts, health. "
     "It hears a manner of speaking, not what somebody feels, means or is.",
@@ -102,6 +101,7 @@ def _what(trained: Trained, file: Mapping[str, Any]) -> list[str]:
         "",
         f"- made of: {folds}{of_seeds}" + (", the mean of their probabilities" if len(trained.folds) > 1 else ""),
         f"- run: {plain(trained.run_id)}" if trained.run_id else f"- {RELEASED}",
+        *([f"- {GIVEN}"] if trained.protocol.get("selection") == "given" else []),
         f"- file: {file['format']}, {file['n_bytes']} bytes, SHA-256 `{file['sha256']}`",
         "",
     ]
@@ -175,7 +175,10 @@ def _scores(trained: Trained) -> list[str]:
     if over.get("war") or over.get("uar"):
         lines.append(f"In brackets: 95 % interval, a bootstrap over {over['n_clusters']} {over['over']}.")
     done = folds_done(scores.get("folds_completed", 0), scores.get("folds_total", 0))
-    lines += [f"{done} finished. Without listening: always the most frequent emotion, and guessing.", ""]
+    lines += [
+        f"{done} finished. Without listening: always the emotion that is most frequent in what was tested, and guessing.",
+        "",
+    ]
     return lines + [f"- {plain(shared)}" for shared in scores.get("sharing", ())] + [""]
 
 

@@ -102,7 +102,7 @@ def _corpus(number: int, corpus: CorpusResult, summary: dict[str, Any]) -> dict[
         "folds": [_fold(corpus, fold, scored) for fold, scored in zip(corpus.folds, summary["folds"], strict=True)],
         "with_speakers": bool(speakers),
         "cut": _cut(corpus),
-        "lacking": {part: _lacking(corpus, part) for part in ("test", "validation")},
+        "lacking": words.lacking(corpus),
         "data": _data(corpus, speakers),
     }
 
@@ -185,17 +185,6 @@ def _cut(corpus: CorpusResult) -> dict[str, Any]:
             for seed, fold in cut
         ],
     }
-
-
-def _lacking(corpus: CorpusResult, part: str) -> list[str]:
-    """Folds of which this part lacks an emotion; an empty part lacks nothing."""
-    found = []
-    for seed, audit in corpus.audits.items():
-        for fold in audit["folds"]:
-            absent = [label for label, n in fold["class_counts"][part].items() if n == 0]
-            if absent and fold["n"][part]:
-                found.append(f"seed {seed} fold {fold['fold']} ({', '.join(absent)})")
-    return found
 
 
 def _data(corpus: CorpusResult, speakers: set[str]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def of_corpus(corpus: CorpusResult) -> dict[str, Any]:
         "fold_sd": {name: over_folds[name][1] for name in metrics.SCORES},
         "seed_sd": {name: over_seeds[name][1] for name in metrics.SCORES},
         "seeds": {str(seed): _seed(corpus, folds) for seed, folds in by_seed.items()},
-        "baselines": next(iter(corpus.audits.values()))["baselines"],
+        "baselines": _baselines(corpus, matrices),
         "classes": _classes(corpus, matrices),
         "confusion": {"labels": corpus.labels, "counts": corpus.matrix(corpus.finished).tolist()},
         "folds": [_fold(corpus, fold) for fold in corpus.folds],
@@ -111,6 +111,17 @@ def _classes(corpus: CorpusResult, matrices: list[np.ndarray]) -> list[dict[str,
             }
         )
     return rows
+
+
+def _baselines(corpus: CorpusResult, matrices: list[np.ndarray]) -> dict[str, Any]:
+    """What needs no model, on the utterances that the scores are of; of the whole corpus where there are none."""
+    of_all = next(iter(corpus.audits.values()))["baselines"]
+    if not matrices:
+        return of_all
+    counts = [matrix.sum(axis=1) for matrix in matrices]
+    most = int(np.sum(counts, axis=0).argmax())
+    war = float(np.mean([of_seed[most] / of_seed.sum() for of_seed in counts]))
+    return {**of_all, "majority_war": war, "majority_label": corpus.labels[most]}
 
 
 def _intervals(corpus: CorpusResult) -> dict[str, Any]:

@@ -33,6 +33,10 @@ SHARED = {
     "recording": "a model that only remembers recognises these",
     "session": "the model may know the room and the people",
 }
+LACKING = {
+    "test": "the UAR of such a fold is the mean over the others",
+    "validation": "there, the others alone chose",
+}
 
 
 def run_warnings(run: RunResult) -> list[str]:
@@ -117,6 +121,21 @@ def sharing(corpus: CorpusResult) -> list[str]:
             most = f"1 {noun} is" if max(counts) == 1 else f"up to {max(counts)} {noun}s are"
             also = f": {SHARED[what]}" if what in SHARED else ""
             found.append(f"{where}, {most} in training and test at once{also}.")
+    return found
+
+
+def lacking(corpus: CorpusResult) -> list[str]:
+    """Which parts lack an emotion, and what that means; an empty part lacks nothing."""
+    found = []
+    for part, means in LACKING.items():
+        folds = []
+        for seed, audit in corpus.audits.items():
+            for fold in audit["folds"]:
+                absent = [label for label, n in fold["class_counts"][part].items() if n == 0]
+                if absent and fold["n"][part]:
+                    folds.append(f"seed {seed} fold {fold['fold']} ({', '.join(absent)})")
+        if folds:
+            found.append(f"A {part} part lacks an emotion in {', '.join(folds)}: {means}.")
     return found
 
 

@@ -25,7 +25,7 @@ _KEPT = (
 def scores(store: Store, facts: Mapping[str, Any], corpus: str, wanted: Callable[[int, int], bool]) -> dict[str, Any]:
     """The scores of the folds of a run that are wanted, by seed and fold, as summary.json has those of all folds.
 
-    `sharing` says besides what training and test have in common. `facts` is run.json. Empty where the store has no more
+    `sharing` says besides what training and test have in common, and which parts lack an emotion. `facts` is run.json. Empty where the store has no more
     what the recordings are, or how they were cut into folds.
     """
     entry = facts["corpora"][corpus]
@@ -47,4 +47,5 @@ def scores(store: Store, facts: Mapping[str, Any], corpus: str, wanted: Callable
     }
     result = replace(result, audits=audits)
     summary = of_corpus(result)
-    return {key: summary[key] for key in _KEPT if key in summary} | {"sharing": words.sharing(result)}
+    kept = {key: summary[key] for key in _KEPT if key in summary}
+    return kept | {"sharing": [*words.sharing(result), *words.lacking(result)]}

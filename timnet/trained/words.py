@@ -4,12 +4,18 @@ from timnet import models
 from timnet.report import words
 from timnet.report.text import percent, with_interval
 from timnet.trained.base import Trained
+from timnet.trained.given import FIGURES
 
 UNCALIBRATED = (
     "Its probabilities are not calibrated: 80 % does not mean that 8 of 10 such answers are right. They say in which order "
     "the emotions come."
 )
 MEMBERS = "The answer is the mean over {n} folds; nothing is left to test all of them together on."
+REPORTED = (
+    "If these are the weights that TIM-Net's authors released for {corpus}, expect what they report of all folds after the last "
+    "epoch of training, WAR {last[war]} and UAR {last[uar]}: with the epoch that does best on the test fold, which these weights "
+    "are of, they report WAR {test[war]} and UAR {test[uar]}."
+)
 UNSCORED = "No score of it is known here."
 
 
@@ -21,6 +27,12 @@ def notes(trained: Trained) -> list[str]:
     leaky = words.LEAKY.format(chosen=models.get(trained.model.name).chosen)
     if trained.protocol.get("selection") == "test" and leaky not in found:
         found.append(leaky)
+    if trained.protocol.get("selection") == "given" and trained.corpus in FIGURES:
+        figures = {
+            choice: {name: percent(value) for name, value in of.items()}
+            for choice, of in FIGURES[trained.corpus].items()
+        }
+        found.append(REPORTED.format(corpus=trained.corpus, **figures))
     found.append(_score(trained))
     if trained.missing:
         found.append(f"Folds that did not finish are not part of it: {'; '.join(trained.missing)}.")
