@@ -49,9 +49,12 @@ def _mlflow() -> Any:
 
 def check(store: Store) -> None:
     """Raises ConfigError where there is nowhere to write to."""
-    if not store.is_local and not _mlflow().is_tracking_uri_set():
+    if store.is_local and unquote(store.at(FOLDER)).partition("?")[0] == store.at(FOLDER):
+        return
+    if not _mlflow().is_tracking_uri_set():
+        why = " with that path: % and ? mean something else in an address of a database" if store.is_local else ""
         raise ConfigError(
-            f"--track mlflow needs MLFLOW_TRACKING_URI, as MLflow's database cannot lie in {store.uri}. Set it to a "
+            f"--track mlflow needs MLFLOW_TRACKING_URI, as MLflow's database cannot lie in {store.uri}{why}. Set it to a "
             "server, http://HOST:5000, or to a file, sqlite:////FOLDER/mlflow.db."
         )
 

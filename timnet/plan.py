@@ -97,6 +97,8 @@ def plan(settings: Settings) -> Plan:
     joint = _joint(planned, settings, recipe) if crosses else None
     claim = _claim(settings, planned)
     run_id = settings.run_id or f"{settings.kind}-{identity(claim)[:10]}"
+    if settings.data_root is not None:  # it is looked for again, from other folders
+        settings = settings.model_copy(update={"data_root": corpora.absolute(settings.data_root)})
     return Plan(settings, run_id, claim, tuple(planned), protocol, profile, joint)
 
 

@@ -48,6 +48,7 @@ class Recordings:
 
     def __init__(self, store: Store, run: Mapping[str, Any], data_root: str | None = None):
         self._store = store
+        self._of_run = data_root is None
         self._data_root = data_root or run["settings"].get("data_root")
         self._sources: dict[str, Source] = {}
 
@@ -85,7 +86,14 @@ class Recordings:
         if name not in self._sources:  # what is not there may come, so only what was found is kept
             if self._data_root is None and name != "DEMO":
                 raise ConfigError(f"The run does not say where the recordings of {name} lie. Give --data-root DIR.")
-            _, self._sources[name] = locate(name, self._data_root, self._store)
+            try:
+                _, self._sources[name] = locate(name, self._data_root, self._store)
+            except (ConfigError, CorpusError) as error:
+                if self._of_run and name != "DEMO":
+                    raise CorpusError(
+                        f"{error} That is what the run noted; say where they are now with --data-root DIR."
+                    ) from error
+                raise
         return self._sources[name]
 
 

@@ -194,6 +194,18 @@ def test_lockstep_is_for_networks(store, model):
         assert "There is no model 'nothing'" in str(caught.value)
 
 
+def test_the_data_root_is_noted_as_it_is_called_from_every_folder(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/anna")
+    given = {"root": f"{tmp_path}/root", "../x/": f"{tmp_path.parent}/x", "~/data": "/home/anna/data"}
+    given |= {uri: uri for uri in ("/data", "s3://bucket/corpora", "file:///data")}
+    made = {root: plan(RunSettings(store=store.uri, data_root=root)) for root in given}
+    assert {root: planned.settings.data_root for root, planned in made.items()} == given
+    without = plan(RunSettings(store=store.uri))
+    assert without.settings.data_root is None
+    assert {(planned.run_id, str(planned.claim)) for planned in made.values()} == {(without.run_id, str(without.claim))}
+
+
 @pytest.mark.parametrize("protocol", [name for name in splits.PROTOCOLS if name != "table"])
 def test_of_given_weights_only_the_folds_are_described(store, tmp_path, protocol):
     """How they were trained and what chose their epoch is not what the protocol would have done."""

@@ -97,8 +97,11 @@ def test_what_is_gone_is_said_and_may_come_back(root, tmp_path):
     store, facts = Store(str(tmp_path / "store")), row("happy/ann/1.wav", recorded("WAV", "PCM_16"))
     recordings = playback.Recordings(store, {"settings": {"data_root": str(root)}})
     root.rename(tmp_path / "away")
-    with pytest.raises(CorpusError, match=r"--data-root .*/data is not there"):
+    noted = r" \(looked for .*\)\. That is what the run noted; say where they are now with --data-root DIR\.$"
+    with pytest.raises(CorpusError, match=rf"--data-root .*/data is not there.*{noted}"):
         recordings.sound("OWN", False, facts)
+    with pytest.raises(CorpusError, match=r"--data-root /nowhere is not there.* \(looked for /nowhere\)\.$"):
+        playback.Recordings(store, {"settings": {"data_root": None}}, "/nowhere").sound("OWN", False, facts)
     (tmp_path / "away").rename(root)
     assert not recordings.sound("OWN", False, facts).changed
     (root / "OWN/happy/ann/1.wav").unlink()

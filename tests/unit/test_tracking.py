@@ -110,6 +110,29 @@ def test_a_database_does_not_go_to_s3(at_home, monkeypatch):
     tracking.check(("mlflow",), store)
 
 
+@pytest.mark.parametrize("name", ["p%20q", "really?", "a%2Fb"])
+def test_a_database_does_not_go_where_its_address_would_be_another(at_home, tmp_path, monkeypatch, name):
+    """It would lie beside the store, or there is no such folder, which MLflow finds out after half a minute."""
+    store = Store(str(tmp_path / name))
+    with pytest.raises(ConfigError) as refused:
+        tracking.check(("mlflow",), store)
+    assert str(refused.value) == (
+        f"--track mlflow needs MLFLOW_TRACKING_URI, as MLflow's database cannot lie in {store.uri} with that path: % and ? "
+        "mean something else in an address of a database. Set it to a server, http://HOST:5000, or to a file, "
+        "sqlite:////FOLDER/mlflow.db."
+    )
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    tracking.check(("mlflow",), store)
+
+
+def test_a_database_goes_where_its_address_says(at_home, tmp_path):
+    store = Store(str(tmp_path / "my störe #1 @ 100% & more"))
+    tracking.check(("mlflow",), store)
+    mlflow_runs.Run(store, tracked_run()).end("FINISHED")
+    assert [path.name for path in tmp_path.iterdir()] == ["my störe #1 @ 100% & more"]
+    assert (tmp_path / "my störe #1 @ 100% & more/mlflow/mlflow.db").is_file()
+
+
 def test_tracking_is_no_part_of_what_a_run_is(tmp_path):
     with_it, without = (plan(RunSettings(store=str(tmp_path), track=track)) for track in ("tensorboard,mlflow", None))
     assert with_it.run_id == without.run_id
