@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from timnet.config import RunSettings
 from timnet.errors import ConfigError, TimnetError
+from timnet.urls import without_secrets
 
 WRONG_USE = 2  # the exit status of a wrong value
 
@@ -45,7 +46,9 @@ class Parser(argparse.ArgumentParser):
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Add --store to a command that has no other setting."""
     default = Environment().store or RunSettings.model_fields["store"].default
-    parser.add_argument("--store", default=default, metavar="URI", help=f"the store [default: {default}]")
+    parser.add_argument(
+        "--store", default=default, metavar="URI", help=f"the store [default: {without_secrets(default)}]"
+    )
 
 
 def add_data_root(parser: argparse.ArgumentParser, text: str, required: bool = True) -> None:
@@ -209,5 +212,5 @@ def _shown(value: Any) -> str:
 
 def fail(error: TimnetError) -> NoReturn:
     """Print the error's text, which says what to do, and leave with the status of wrong use."""
-    print(f"timnet: {error}", file=sys.stderr)
+    print(f"timnet: {without_secrets(error)}", file=sys.stderr)
     raise SystemExit(WRONG_USE)

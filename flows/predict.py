@@ -11,6 +11,7 @@ from flows.command import Environment, add_model
 from flows.printing import lines, printable
 from flows.quiet import import_keras
 from timnet.errors import ConfigError
+from timnet.urls import without_secrets
 
 if TYPE_CHECKING:
     from timnet.predict import Answer, Input, Prediction
@@ -49,7 +50,7 @@ def add(groups: Any) -> None:
         "--ray-address",
         default=address,
         metavar="ADDRESS",
-        help=f"Ray cluster for more than {IN_THIS_PROCESS} recordings [default: {address or 'local'}]",
+        help=f"Ray cluster for more than {IN_THIS_PROCESS} recordings [default: {without_secrets(address or 'local')}]",
     )
 
 

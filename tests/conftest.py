@@ -22,6 +22,14 @@ STARTED = {
 _running: list[pytest.Item] = []
 
 
+@pytest.fixture
+def memory_uris(monkeypatch) -> None:
+    """memory:// is opened too: in tests it stands for what is on no disk of this machine."""
+    from timnet import storage
+
+    monkeypatch.setattr(storage, "KINDS", (*storage.KINDS, "memory://"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     _running.append(item)

@@ -54,8 +54,10 @@ def read_user_table(path: str) -> pa.Table:
         system, name = storage.open_at(path)
         with storage.explained(path):
             data = system.cat_file(name)
-    except (OSError, ValueError, ImportError) as error:
-        raise SplitError(f"{where}: cannot be read ({error}). Wanted is a CSV or Parquet file.") from error
+    except (OSError, ValueError) as error:
+        raise SplitError(
+            f"{where}: cannot be read ({error}). Wanted is a CSV or Parquet file: a path, file://… or s3://bucket/key."
+        ) from error
     names, rows = user_tables.read(data, where, SplitError)
     missing = {"utterance_id", "part"} - set(names)
     if missing:

@@ -26,6 +26,7 @@ from timnet.published import weights_files
 from timnet.published_weights import weights_sha256
 from timnet.splits import Protocol
 from timnet.store import Store
+from timnet.urls import refuse_secrets
 
 _DERIVED = re.compile(r"ablation-[0-9a-f]{10}-")  # begins the names that an ablation makes from its settings
 
@@ -57,6 +58,8 @@ class Plan:
 
 def plan(settings: Settings) -> Plan:
     """Resolve every name; raises ConfigError or CorpusError before anything is started or written."""
+    for name in ("store", "data_root", "split_table", "weights", "ray_address"):  # all of which the report shows
+        refuse_secrets(getattr(settings, name, None), f"--{name.replace('_', '-')}")
     crosses = isinstance(settings, CrossCorpusSettings)
     protocol = cross_corpus.PROTOCOL if crosses else splits.get(settings.protocol)
     if (settings.split_table is None) == (protocol.name == "table"):

@@ -24,7 +24,7 @@ def weights_files(folder: "str | os.PathLike[str]", n_folds: int) -> list[str]:
     )
     try:
         names = storage.names_in(root)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError) as error:
         raise WeightsError(f"The folder of weights {root} cannot be read: {error}. {rule}.") from error
     if names is None:
         raise WeightsError(f"The folder of weights {root} is not there, or is not a folder. {rule}.")
@@ -61,7 +61,7 @@ def contents(source: "str | os.PathLike[str] | bytes", max_bytes: int) -> tuple[
             )
         with storage.explained(name):
             return fs.cat_file(path), name
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError) as error:
         reason = "it is not there" if isinstance(error, FileNotFoundError) else error
         raise WeightsError(
             f"{name} cannot be read: {reason}. Allowed are a file, file://… and s3://bucket/key."

@@ -6,7 +6,6 @@ Each process reads its own. The workers of a Ray that is started here inherit th
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from timnet.errors import ConfigError, StoreError
+from timnet.urls import refuse_secrets, without_secrets
 
 # Waits of 0 to 1, 2, 4, 8, 16, 20, 20, 20 and 20 s, about 55 s in all: an S3 server that is restarted is back by then.
 PATIENT_ATTEMPTS = 10
@@ -23,7 +23,8 @@ QUICK_ATTEMPTS = 2  # for the first question of a command, when nothing is lost 
 QUICK_TIMEOUT_S = 5
 
 _PROTOCOLS = ("s3://", "s3a://")
-_SECRET_INSIDE = re.compile(r"://[^/]*:.*@|^s3a?://[^/]*@")  # s3://key:secret@bucket; a secret may hold slashes
+# fsspec knows many more, of which nothing is tested: one in memory would lose what is computed without a word.
+KINDS = ("file://", *_PROTOCOLS)
 
 # Codes for which the server's own words do not say what to look at.
 _ADVICE = {
@@ -44,13 +45,11 @@ def is_s3(uri: str) -> bool:
 def open_at(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a path or URI and the path in it; nothing is asked of a server yet.
 
-    Raises StoreError for a URI with credentials in it, and ValueError or ImportError for one of an unknown kind.
+    Raises ConfigError for a URI with credentials or a query in it, and ValueError for one of another kind.
     """
-    if _SECRET_INSIDE.search(uri):
-        raise StoreError(
-            "A URI with credentials in it is refused, as it would be stored and shown. Write s3://bucket/prefix, and "
-            "give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        )
+    refuse_secrets(uri)
+    if "://" in uri and not uri.startswith(KINDS):
+        raise ValueError(f"{uri.partition('://')[0]}:// is of no supported kind")
     return fsspec.core.url_to_fs(uri, **(_s3_options(PATIENT_ATTEMPTS) if is_s3(uri) else {}))
 
 
@@ -90,7 +89,7 @@ def local_folder(data_root: str) -> Path:
 def names_in(folder: str) -> list[str] | None:
     """The names directly in a folder, sorted; None where there is no such folder.
 
-    Raises StoreError where S3 refuses or is away, else OSError, and ValueError or ImportError for an unknown kind of URI.
+    Raises StoreError where S3 refuses or is away, else OSError, and ValueError for a URI of another kind.
     """
     check(folder)
     system, path = open_at(folder)
@@ -158,8 +157,8 @@ def _reason(error: BaseException, code: str) -> str:
         return "its certificate is not trusted. Check AWS_ENDPOINT_URL and AWS_CA_BUNDLE."
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, TimeoutError)):
         # Its host alone: the URL of a request says more than belongs into a log.
-        host = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", ""))).netloc.rpartition("@")[2]
+        host = urlsplit(without_secrets(getattr(error, "kwargs", {}).get("endpoint_url", ""))).netloc
         where = f" at {host}" if host else ""
         return f"the S3 server{where} does not answer. Check AWS_ENDPOINT_URL and that the server is up."
-    said = " ".join(str(error.__cause__ or error).split()).rstrip(".")
+    said = " ".join(without_secrets(error.__cause__ or error).split()).rstrip(".")
     return f"{said}. Check AWS_ENDPOINT_URL, AWS_REGION and the bucket's name."

@@ -49,7 +49,7 @@ class Store:
         self.uri = uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri))
         try:
             self._fs, self._root = storage.open_at(self.uri)
-        except (ValueError, ImportError) as error:
+        except ValueError as error:
             raise StoreError(
                 f"The store {uri!r} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
             ) from error

@@ -26,6 +26,7 @@ class Prefect:
     home: Path
     port: int
     started: list[subprocess.Popen] = field(default_factory=list)
+    server: subprocess.Popen | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -75,7 +76,15 @@ class Prefect:
         server = self.start("server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         until(lambda: self.is_up() or server.poll() is not None, 120)
         assert server.poll() is None, self.log("server")
+        self.server = server
         return server
+
+    def lose_server(self) -> None:
+        """As a power cut would."""
+        assert self.server is not None
+        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.wait()
+        assert not self.is_up()
 
     def is_up(self) -> bool:
         try:

@@ -132,9 +132,19 @@ WRONG = {
     "secret": ({"AWS_SECRET_ACCESS_KEY": "not-the-secret-of-anybody"}, BUCKET, "Check AWS_SECRET_ACCESS_KEY"),
     "key": ({"AWS_ACCESS_KEY_ID": "NOTAKEYIDOFANYBODY"}, BUCKET, "Check AWS_ACCESS_KEY_ID"),
     "bucket": ({}, "nosuchbucket", "there is no such bucket. Make it, or check the bucket's name"),
-    "bucket name": ({}, "no_such?bucket!", "Invalid bucket name"),
+    "bucket name": ({}, "no_such!bucket", "Invalid bucket name"),
     "endpoint": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:{free}"}, BUCKET, "does not answer. Check AWS_ENDPOINT_URL"),
     "no endpoint": ({"AWS_ENDPOINT_URL": "nonsense"}, BUCKET, "Invalid endpoint: nonsense. Check AWS_ENDPOINT_URL"),
+    "no host": (
+        {"AWS_ENDPOINT_URL": "http://me:hunter2@my_host:1"},
+        BUCKET,
+        "Invalid endpoint: http://my_host:1. Check",
+    ),
+    "no scheme": (
+        {"AWS_ENDPOINT_URL": "me:hunter2@host:1"},
+        BUCKET,
+        "Invalid endpoint: host:1. Check AWS_ENDPOINT_URL",
+    ),
 }
 
 
@@ -150,7 +160,7 @@ def test_what_is_wrong_with_s3_is_said_before_any_work(what, s3, command, monkey
     assert done.stderr.startswith(f"timnet: s3://{bucket}/prefix: ")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    for secret in (s3.secret, os.environ["AWS_SECRET_ACCESS_KEY"]):
+    for secret in (s3.secret, os.environ["AWS_SECRET_ACCESS_KEY"], "hunter2"):
         assert secret not in done.stderr
 
 

@@ -1,8 +1,11 @@
 """Commands without `--local`: they use the Prefect server that is set, bring an API where none is, and say what is wrong."""
 
 import os
+import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from s3 import free_port
@@ -35,6 +38,31 @@ def test_a_server_that_is_not_there_is_one_line_and_its_password_is_not_repeated
     assert done.stderr.count("\n") == 1
     assert "hunter2" not in done.stderr
     assert not (tmp_path / "store").exists()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_error(401)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("password", "why"), [("hunter2", "401 Unauthorized' for url 'http://127.0.0.1:"), ("hun/ter2", "this is no URL")]
+)
+def test_a_server_that_refuses_is_one_line_and_its_password_is_not_repeated(password, why, run):
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        try:
+            done = run(PREFECT_API_URL=f"http://me:{password}@127.0.0.1:{server.server_port}/api")
+        finally:
+            server.shutdown()
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"timnet: Prefect's server at 127.0.0.1:{server.server_port} cannot be used (")
+    assert why in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not re.search("hun|ter2", done.stderr)
 
 
 @pytest.mark.parametrize("more", [[], pytest.param(["--local"], marks=pytest.mark.slow)])

@@ -16,7 +16,7 @@ CODES = {"ang": 3, "hap": 2, "exc": 2, "neu": 3, "sad": 1, "fru": 2, "xxx": 4, "
 
 
 @pytest.fixture
-def memory():
+def memory(memory_uris):
     """Makes empty files below a root in fsspec's in-memory file system; returns their Source."""
     system = fsspec.filesystem("memory")
 

@@ -180,7 +180,7 @@ def test_a_table_comes_before_the_folders(root):
     assert found.notes == ("Left out, as recordings that manifest.csv does not list: 1.",)
 
 
-def test_a_table_behind_a_uri():
+def test_a_table_behind_a_uri(memory_uris):
     system = fsspec.filesystem("memory")
     system.pipe_file("/own/mine.csv", b"path,emotion\nx/a.wav,sad\nx/b.wav,calm\n")
     system.pipe_file("/own/x/a.wav", b"")

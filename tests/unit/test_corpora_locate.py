@@ -70,7 +70,7 @@ def test_a_relative_data_root_becomes_absolute(tmp_path, monkeypatch):
     assert list(source.listing) == ["03a01Fa.wav"]
 
 
-def test_a_uri():
+def test_a_uri(memory_uris):
     system = fsspec.filesystem("memory")
     system.pipe_file("/data/emodb/wav/03a01Fa.wav", b"")
     try:
@@ -81,6 +81,15 @@ def test_a_uri():
             locate(SAVEE, "memory://data")
     finally:
         system.rm("/data", recursive=True)
+
+
+@pytest.mark.parametrize("uri", ["memory://data", "https://host/data", "S3://bucket/data"])
+def test_a_uri_of_another_kind_is_refused(uri):
+    kind = uri.partition(":")[0]
+    with pytest.raises(
+        CorpusError, match=rf"{uri} cannot be opened: {kind}:// .* Allowed are a folder, file://… and s3://"
+    ):
+        locate(EMODB, uri)
 
 
 def test_nothing_there_says_where_it_looked_and_where_it_comes_from(tmp_path):

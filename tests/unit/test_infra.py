@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 
 import timnet
 from flows.command import Environment, parse
+from flows.start import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
@@ -77,6 +78,19 @@ def test_the_image_has_the_python_and_the_lock_of_the_project():
             "--require-hashes --requirement requirements" in line
             or "--no-deps --no-build-isolation --editable ." in line
         )
+
+
+def test_the_image_has_what_others_call_in_it():
+    """KubeRay's health checks, and rsync, with which `ray up` copies into the head's container."""
+    (packages,) = re.findall(r"apt-get install [^\\]*", DOCKERFILE)
+    assert {"wget", "rsync"} <= set(packages.split())
+
+
+def test_a_deployed_run_is_as_patient_with_prefects_server_as_a_command():
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    found = [one["work_pool"]["job_variables"]["env"]["PREFECT_CLIENT_MAX_RETRIES"] for one in deployments]
+    found.append(SERVICES["worker"]["environment"]["PREFECT_CLIENT_MAX_RETRIES"])
+    assert found == [str(PATIENCE)] * 7
 
 
 def test_no_stage_of_the_image_ends_as_root():

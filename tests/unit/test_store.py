@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from timnet import tables
-from timnet.errors import BrokenFileError, StoreError
+from timnet.errors import BrokenFileError, ConfigError, StoreError
 from timnet.store import Store
 
 
@@ -188,12 +188,29 @@ def test_a_store_that_cannot_be_a_folder_is_refused_at_once(tmp_path):
         Store(str(tmp_path / "file" / "store")).write_bytes("x", b"")
 
 
-@pytest.mark.parametrize("uri", ["s3://KEY:sEcr/et+x@bucket/prefix", "s3://KEY@bucket", "https://me:sEcr@host/x"])
-def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
-    with pytest.raises(StoreError, match="credentials in it is refused") as caught:
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://KEY:sEcr/et+x@bucket/prefix",
+        "s3://KEY@bucket",
+        "https://me:sEcr@host/x",
+        "https://host/x?sig=sEcr",
+        "s3://b?sEcr",
+    ],
+)
+def test_secrets_in_a_uri_are_refused_and_not_repeated(uri):
+    with pytest.raises(ConfigError, match="in it is refused, as it would be stored and shown") as caught:
         Store(uri)
     assert "KEY@" not in str(caught.value)
     assert "sEcr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["memory://x", "https://host/x", "nosuch://x", "simplecache::s3://bucket"])
+def test_only_a_disk_and_s3_can_be_a_store(uri):
+    with pytest.raises(
+        StoreError, match=r"cannot be opened: .*:// is of no supported kind\. Allowed are a folder, file"
+    ):
+        Store(uri)
 
 
 def test_a_store_travels_as_its_uri(store):

@@ -34,7 +34,7 @@ def get(name: str) -> Corpus:
 def locate(corpus: Corpus, data_root: str) -> Source:
     """Where a corpus lies: in the folder of its name (upper or lower case) in data_root, or data_root is that folder.
 
-    data_root is a folder or any fsspec URI. Raises CorpusError where nothing there is named as the corpus names it.
+    data_root is a folder or a URI. Raises CorpusError where nothing there is named as the corpus names it.
     """
     root, inside = entries(data_root)
     folders = [name for name in inside if name.lower() == corpus.name.lower() and Source(f"{root}/{name}").is_folder()]
@@ -82,7 +82,7 @@ def entries(data_root: str) -> tuple[str, list[str]]:
     root = absolute(data_root)
     try:
         found = storage.names_in(root)
-    except (ValueError, ImportError) as error:
+    except ValueError as error:
         raise CorpusError(
             f"--data-root {data_root} cannot be opened: {error}. Allowed are a folder, file://… and s3://bucket/prefix."
         ) from error

@@ -48,7 +48,7 @@ class Found:
 
 
 class Source:
-    """The files below a root, on a local disk or any fsspec URI; paths are relative, with forward slashes."""
+    """The files below a root, on a local disk or on S3; paths are relative, with forward slashes."""
 
     def __init__(self, root: str, without: str | None = None):
         self.root = root.rstrip("/") or "/"

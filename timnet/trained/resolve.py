@@ -39,7 +39,7 @@ def resolve(
 def _is_folder(path: str) -> bool:
     try:
         return storage.names_in(path) is not None
-    except (OSError, ValueError, ImportError):
+    except (OSError, ValueError):
         return False
 
 
