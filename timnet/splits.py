@@ -75,9 +75,8 @@ class Protocol:
 
     def of_given_weights(self) -> "Protocol":
         """The same where nothing is trained: what it says of training and choice would be said of others' work."""
-        unknown = "how the weights' epoch was chosen is not known here"
-        authors = "for those that TIM-Net's authors released: ON THE TEST FOLD"
-        return replace(self, description=f"{self.folds}; {unknown} ({authors})")
+        chosen = "how the weights' epoch was chosen is not known here; TIM-Net's authors chose theirs ON THE TEST FOLD"
+        return replace(self, description=f"{self.folds}; {chosen}")
 
 
 def split(protocol: "str | Protocol", columns: Columns, n_folds: int, seed: int) -> list[Fold]:

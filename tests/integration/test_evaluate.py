@@ -85,4 +85,4 @@ def test_the_authors_weights_give_the_published_figures(shared, command, tmp_pat
     assert "last epoch" not in done.stderr
     page = (tmp_path / "runs/authors/report/index.html").read_text()
     assert "last epoch" not in page
-    assert "for those that TIM-Net&#39;s authors released: ON THE TEST FOLD" in page
+    assert "TIM-Net&#39;s authors chose theirs ON THE TEST FOLD" in page

@@ -214,7 +214,7 @@ def test_of_given_weights_only_the_folds_are_described(store, tmp_path, protocol
     planned = plan(EvaluateSettings(store=store.uri, weights=str(tmp_path), protocol=protocol))
     folds = splits.get(protocol).folds
     assert planned.protocol.description == (
-        f"{folds}; how the weights' epoch was chosen is not known here (for those that TIM-Net's authors released: ON THE TEST FOLD)"
+        f"{folds}; how the weights' epoch was chosen is not known here; TIM-Net's authors chose theirs ON THE TEST FOLD"
     )
     assert not any(word in folds for word in ("epoch", "choice", "corrected", "training", "validation"))
     assert plan(RunSettings(store=store.uri, protocol=protocol)).protocol is splits.get(protocol)
