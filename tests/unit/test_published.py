@@ -84,5 +84,5 @@ def test_what_cannot_be_read_or_is_too_large_is_refused(tmp_path):
         contents(tmp_path / "nothing", 10)
     with pytest.raises(WeightsError, match="cannot be read"):
         contents(tmp_path, 10_000_000)
-    with pytest.raises(WeightsError, match="Protocol not known: nosuchprotocol"):
+    with pytest.raises(WeightsError, match="nosuchprotocol:// is of no supported kind"):
         contents("nosuchprotocol://a", 10)
