@@ -116,11 +116,11 @@ def test_event_files_for_tensorboard_go_there_too(store):
     assert run.end("FINISHED") == f"tensorboard --logdir '{store.uri}/tensorboard'"
 
 
-def test_of_what_is_there_predictions_alone_are_replaced(s3, store):
-    (s3.bucket / "interviews.csv").write_text("path,emotion\na.wav,happy\n")
+def test_of_what_is_there_predictions_alone_are_replaced(store):
+    store.write_bytes("interviews.csv", b"path,emotion\na.wav,happy\n")
     with pytest.raises(ConfigError, match=r"--output s3://.*/interviews.csv is there and holds something else than"):
-        place(f"s3://{BUCKET}/interviews.csv", [], "emodb")
-    assert place(f"s3://{BUCKET}/found.csv", [], "emodb")[1] == "found.csv"
+        place(f"{store.uri}/interviews.csv", [], "emodb")
+    assert place(f"{store.uri}/found.csv", [], "emodb")[1] == "found.csv"
 
 
 def _another_process(statement: str) -> None:
