@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from served import Prefect
+from tiny import predictions
 
 from timnet.config import AblationSettings, CrossCorpusSettings, EvaluateSettings, RunSettings
 
@@ -65,6 +66,19 @@ def test_places_in_the_parameters_win_over_the_workers(prefect, begun):
     assert run["state"]["name"] == "Completed", f"{run['state']}\n{prefect.log('worker')}"
     assert (prefect.home / "elsewhere/runs/elsewhere/report/summary.json").is_file()
     assert not (prefect.home / "store/runs/elsewhere").exists()
+
+
+@pytest.mark.timeout(600)  # behind the runs that are at work already
+def test_given_weights_are_evaluated(prefect, begun, finished, weights):
+    for run in begun.values():
+        prefect.ended(run)
+    as_trained = {"seeds": [7], "folds": 3, "protocol": "speaker-independent", "features": "soxr_hq"}
+    given = {"corpora": ["TINY"], "weights": str(weights), **as_trained, "run_id": "evaluated"}
+    run = prefect.ended(prefect.begin("timnet-evaluate/published-weights", **given))
+    assert run["state"]["name"] == "Completed", f"{run['state']}\n{prefect.log('worker')}"
+    evaluated, trained = predictions(prefect.home / "store", "evaluated"), predictions(finished[0])
+    assert evaluated["utterance_id"].equals(trained["utterance_id"])
+    assert evaluated["predicted"].equals(trained["predicted"])
 
 
 @pytest.mark.parametrize(("name", "why"), [("without data", "CASIA"), ("without weights", "EMODB")])

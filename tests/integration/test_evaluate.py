@@ -4,28 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from tiny import EMOTIONS, predictions
-
-from timnet.config import ModelSettings
-from timnet.published_weights import write_weights
-from timnet.store import Store
+from tiny import predictions
 
 pytestmark = [pytest.mark.ray, pytest.mark.prefect]
-
-
-@pytest.fixture(scope="module")
-def weights(finished, tmp_path_factory):
-    """The weights of every fold of a run, as the published system would have stored them."""
-    store, _ = finished
-    run = json.loads((store / "runs/first/run.json").read_text())
-    corpus = run["corpora"]["TINY"]
-    shape = Store(str(store)).done(corpus["features"][0])
-    settings = ModelSettings("timnet", shape["n_frames"], shape["n_coefficients"], len(EMOTIONS))
-    folder = tmp_path_factory.mktemp("weights")
-    for fold in corpus["seeds"]["7"]["folds"]:
-        arrays = Store(str(store)).read_arrays(f"{fold['path']}/weights.npz")
-        (folder / f"3-fold_weights_best_{fold['fold']}.hdf5").write_bytes(write_weights(arrays, settings))
-    return folder
 
 
 def arguments(recordings, store, weights):

@@ -1,5 +1,6 @@
 """A real run in a process of its own: the command as a user types it, on a tiny corpus made here."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 import soundfile
 
 from timnet import tables
+from timnet.config import ModelSettings
+from timnet.published_weights import write_weights
 from timnet.store import Store
 
 EMOTIONS = {"angry": 300.0, "happy": 220.0, "sad": 120.0}  # Hz: a tone a class, which any network learns
@@ -182,6 +185,21 @@ def finished(command, recordings, tmp_path_factory) -> tuple[Path, Ended]:
     store = tmp_path_factory.mktemp("finished")
     done = command.run("--data-root", str(recordings), "--store", str(store), *SETTINGS)
     return store, done
+
+
+@pytest.fixture(scope="module")
+def weights(finished, tmp_path_factory) -> Path:
+    """The weights of every fold of a run, as the published system would have stored them."""
+    store, _ = finished
+    run = json.loads((store / "runs/first/run.json").read_text())
+    corpus = run["corpora"]["TINY"]
+    shape = Store(str(store)).done(corpus["features"][0])
+    settings = ModelSettings("timnet", shape["n_frames"], shape["n_coefficients"], len(EMOTIONS))
+    folder = tmp_path_factory.mktemp("weights")
+    for fold in corpus["seeds"]["7"]["folds"]:
+        arrays = Store(str(store)).read_arrays(f"{fold['path']}/weights.npz")
+        (folder / f"3-fold_weights_best_{fold['fold']}.hdf5").write_bytes(write_weights(arrays, settings))
+    return folder
 
 
 def predictions(store: Path, run_id: str = "first") -> pa.Table:
