@@ -8,9 +8,8 @@ LEAST = 20  # recordings to know others by
 PARTS = 10  # held out in turn
 USUAL = 0.99  # of the recordings, each measured by the others, are no farther away than 1
 
-Timbre = tuple[
-    tuple[float, ...], ...
-]  # the mean of the summaries; below it, what turns a difference from it into distances
+# The mean of the summaries; below it, what turns a difference from it into distances.
+Timbre = tuple[tuple[float, ...], ...]
 
 
 def summary(matrix: np.ndarray) -> np.ndarray | None:
