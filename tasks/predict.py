@@ -13,6 +13,7 @@ from timnet.trained import Trained
 FILES_PER_SHARD = 32
 RESTARTS = 2  # of an actor whose process was lost, and of the shard that it was at
 SECONDS_BETWEEN_LOOKS = 0.5  # short, so that Ctrl-C is heard
+SECONDS_FOR_THE_KILLED = 2.0
 
 
 @ray.remote(max_restarts=RESTARTS, max_task_retries=RESTARTS)
@@ -68,6 +69,10 @@ def predict_many(
         finally:
             for actor in (*idle, *(actor for _, actor in at_work.values())):
                 ray.kill(actor)
+            if (
+                at_work
+            ):  # what was killed has failed by then; a Ray that is closed before prints that it could not tell us
+                ray.wait(list(at_work), num_returns=len(at_work), timeout=SECONDS_FOR_THE_KILLED)
     return [prediction for start in starts for prediction in done[start]]
 
 
