@@ -15,7 +15,7 @@ from timnet.config import N_FOLDS, RECIPES
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cost.md"
 
 STEP_MS = 60.0  # the paper's, on an RTX 3090
-CORE_STEP_MS = 288.0  # docs/benchmarks.md: 144 ms of wall time a step with two cores at work
+CORE_STEP_MS = 194.0  # docs/benchmarks.md: 97 ms of wall time a step with two cores at work
 GPUS, CORES, SEEDS, SHARE = (1, 8, 64), (2, 16, 64), (1, 10), 0.25
 USD_PER_GPU_HOUR, USD_PER_CORE_HOUR = 2.0, 0.05  # assumptions
 
@@ -57,9 +57,9 @@ saves on a GPU is not measured ([GPUs](gpu.md)) and not in these tables.
 CPU_NOTES = """
 ## On CPUs
 
-A step takes {core_step_ms:g} core-milliseconds at EMO-DB's size: 144 ms of wall time with two cores at work, each at a fold of its
-own ([benchmarks](benchmarks.md), Intel Xeon with AVX-512, virtual; starting is included). Ten folds of 80 epochs with
-three seeds took 50 and 63 minutes on two busy cores of another make ([leakage](leakage.md)), 179 and 225 ms a step. Here a
+A step takes {core_step_ms:g} core-milliseconds at EMO-DB's size: 97 ms of wall time with two cores at work, each at a fold of its
+own ([benchmarks](benchmarks.md), AMD EPYC with AVX-512, virtual; starting is included). Ten folds of 80 epochs with
+three seeds took 50 and 63 minutes on two busy cores of another machine ([leakage](leakage.md)), 179 and 225 ms a step. Here a
 step grows with what it computes. Measured once, IEMOCAP's took 4.5 times EMO-DB's processor time, where 4.0 is computed
 (`python -m tests.bench.steps`, one core of a busy AMD EPYC). A core trains one fold at a time. {usd_per_core_hour:g} USD per
 core-hour is an assumption.
@@ -69,7 +69,7 @@ END = """
 ## What is left out, and what makes it cheaper
 
 - Starting: the machine and its image, and about ten seconds in which each trainer starts TensorFlow, once.
-- Features: 2.3 core-seconds an hour of audio ([benchmarks](benchmarks.md)).
+- Features: 1.6 core-seconds an hour of audio ([benchmarks](benchmarks.md)).
 - What a protocol looks at in every epoch: `published`, as here, looks at nothing but the last.
 - The recipe `fast` has {fast} epochs instead of {published}: {fast_share} of everything above.
 - A machine that is cheaper because it may be taken away: its folds go on elsewhere from their last checkpoint, at most

@@ -174,7 +174,7 @@ def measure(folder: str, n: int, model: dict[str, Any], n_train: int, epochs: in
 
     with cluster.cluster("local"):
         pool = TrainerPool("bench", trainers, 1, 0)
-        pool.warm_up(2 * trainers)
+        pool.warm_up(3 * trainers)  # twice they train; expecting more, they stay and can be looked at
         one_shard = load_features.remote(store, [("features", ids[:few])])
         train(pool, one_shard, "small", few, few)
         actors = [pid for pid, title in _children() if title.startswith("ray::FoldTrainer")]
