@@ -40,11 +40,7 @@ def _export(given: argparse.Namespace) -> None:
     export.check_place(given.output)
     if models.get(model.model.name).is_network:
         import_keras()
-    print(
-        f"Model: {model.name} ({len(model.folds)} {'fold' if len(model.folds) == 1 else 'folds'})",
-        *(f"! {note}" for note in trained.notes(model)),
-        sep="\n",
-    )
+    print(*trained.about(model), sep="\n")
     try:
         examples = export.examples(model, store, given.data_root)
         done = export.export(model, form, given.output, examples)

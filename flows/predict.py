@@ -122,10 +122,7 @@ def _write(predictions: "list[Prediction]", model: "Trained", form: str, target:
     """What was asked for, and what has to be known about it: above a table, else on the standard error."""
     from timnet import predict, tables, trained
 
-    about = [
-        f"Model: {model.name} ({len(model.folds)} {'fold' if len(model.folds) == 1 else 'folds'})",
-        *(f"! {note}" for note in trained.notes(model)),
-    ]
+    about = trained.about(model)
     if form == "table":
         text = "\n".join([*about, "", *_table(predictions, model.labels)]) + "\n"
     else:

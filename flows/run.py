@@ -221,9 +221,7 @@ def _train(
     if broken is not None:
         raise broken
     # What failed here may have been finished by another run of the same settings.
-    return {
-        job.name: errors[job.name] for job in missing if job.name in errors and not context.store.is_done(job.folder)
-    }
+    return {name: error for name, error in errors.items() if not context.store.is_done(jobs.by_name[name].folder)}
 
 
 def _groups(missing: list[FoldJob], planned: Plan, pool: TrainerPool) -> list[Group]:

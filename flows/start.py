@@ -15,7 +15,7 @@ from flows.command import fail, parse
 from tasks.local_api import LocalApi
 from timnet.config import RECIPES, CommonSettings
 from timnet.errors import ConfigError, TimnetError
-from timnet.urls import without_secrets
+from timnet.urls import one_line, without_secrets
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -108,7 +108,7 @@ def _start(flow: "Flow", settings: CommonSettings, api: LocalApi | None) -> int:
 
 
 def _untold(flow: str, error: Exception) -> str:
-    reason = _one_line(error) or type(error).__name__
+    reason = one_line(error) or type(error).__name__
     left = (
         "The run is over and its report is there, only Prefect was not told."
         if flow in _finished
@@ -129,10 +129,6 @@ def _server() -> str:
     from prefect import settings
 
     return urlsplit(without_secrets(settings.PREFECT_API_URL.value())).netloc
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(without_secrets(error).split()).rstrip(".")
 
 
 @contextmanager
@@ -179,7 +175,7 @@ def _check_server() -> None:
             get_client(sync_client=True) as client,
         ):
             error = client.api_healthcheck()
-        said = error and _one_line(error)
+        said = error and one_line(error)
     except httpx.InvalidURL:  # whose text may be a part of a password
         said = "this is no URL"
     if said is not None:

@@ -17,9 +17,7 @@ import ray
 from tasks.context import RunContext
 from tasks.jobs import FoldJob
 from tasks.pool import TrainerPool
-from tasks.waiting import LOST, StoppedError, result
-
-SECONDS_BETWEEN_LOOKS = 0.5
+from tasks.waiting import LOST, SECONDS_BETWEEN_LOOKS, StoppedError, result
 
 
 def grouped(jobs: Sequence[FoldJob], most: int, n_actors: int, fill: bool) -> list[list[FoldJob]]:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 import ray
 
 from tasks import cluster
-from tasks.waiting import result
+from tasks.waiting import SECONDS_BETWEEN_LOOKS, result
 from timnet.errors import TimnetError
 from timnet.predict import Input, Prediction, Recogniser, predict
 from timnet.trained import Trained
 
 FILES_PER_SHARD = 32
 RESTARTS = 2  # of an actor whose process was lost, and of the shard that it was at
-SECONDS_BETWEEN_LOOKS = 0.5  # short, so that Ctrl-C is heard
 SECONDS_FOR_THE_KILLED = 2.0
 
 
@@ -69,9 +68,8 @@ def predict_many(
         finally:
             for actor in (*idle, *(actor for _, actor in at_work.values())):
                 ray.kill(actor)
-            if (
-                at_work
-            ):  # what was killed has failed by then; a Ray that is closed before prints that it could not tell us
+            if at_work:
+                # What was killed has failed by then; a Ray that is closed before prints that it could not tell us.
                 ray.wait(list(at_work), num_returns=len(at_work), timeout=SECONDS_FOR_THE_KILLED)
     return [prediction for start in starts for prediction in done[start]]
 

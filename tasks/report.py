@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from tasks.context import RunContext
 from timnet import report
-from timnet.urls import without_secrets
+from timnet.urls import one_line
 
 RETRIES = 3  # 14 s for a server that is away: artifacts are an extra, and the run is not over before them
 
@@ -32,6 +32,6 @@ def make_report(name: str, context: RunContext) -> dict[str, Any]:
                 key=f"{key}-folds", table=report.table(summary), description=f"the folds of timnet run {name}"
             )
     except (httpx.HTTPError, PrefectException) as error:
-        said = " ".join(without_secrets(error).split()).rstrip(".") or type(error).__name__
+        said = one_line(error) or type(error).__name__
         context.reporter.say(f"Warning: Prefect's server did not take the report's artifacts ({said}).")
     return summary

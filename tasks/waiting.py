@@ -8,7 +8,7 @@ import ray
 
 from timnet.errors import TimnetError
 
-SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_BETWEEN_LOOKS = 0.5  # short, so that Ctrl-C is heard
 
 LOST = (ray.exceptions.RayActorError, ray.exceptions.RaySystemError, ray.exceptions.ObjectLostError)  # what machines do
 

@@ -53,7 +53,7 @@ def read(data: bytes, name: str) -> tuple[np.ndarray, int]:
     Raises AudioError where it cannot be decoded, is empty or has samples that are not finite or beyond MAX_PEAK; `name`
     says which it is.
     """
-    samples, facts = _decode(data, name)
+    samples, facts, _ = _decode(data, name)
     if facts.problem and facts.problem[0] in HOPELESS:
         raise AudioError(facts.problem[1])
     return samples, facts.sample_rate_hz
@@ -66,9 +66,11 @@ def inspect(data: bytes, name: str) -> AudioFacts:
 
 def examine(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
     """What `inspect` finds, and the samples as `read` gives them; none of these where it cannot be decoded."""
-    samples, facts = _decode(data, name)
+    samples, facts, channels = _decode(data, name)
     if facts.n_channels == 0:
         return samples, facts
+    if facts.problem is None or facts.problem[0] not in HOPELESS:
+        facts = replace(facts, n_clipped=max(map(n_clipped, channels.T)), lost_in_mixing=_lost(channels, samples))
     peak_dbfs, rms_dbfs = levels_dbfs(samples)
     return samples, replace(
         facts,
@@ -112,12 +114,12 @@ def centre(samples: np.ndarray, n_samples: int) -> np.ndarray:
     return np.concatenate([np.zeros(before, samples.dtype), samples, np.zeros(missing - before, samples.dtype)])
 
 
-def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
-    """Mono samples and facts without the hash; n_channels is 0 where nothing could be decoded."""
+def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts, np.ndarray]:
+    """Mono samples, the facts that decoding tells, and the channels; n_channels is 0 where nothing could be decoded."""
     import soundfile
 
-    def useless(kind: str, message: str) -> tuple[np.ndarray, AudioFacts]:
-        return np.zeros(0, np.float32), AudioFacts("", 0.0, 0, 0, (kind, message))
+    def useless(kind: str, message: str) -> tuple[np.ndarray, AudioFacts, np.ndarray]:
+        return np.zeros(0, np.float32), AudioFacts("", 0.0, 0, 0, (kind, message)), np.zeros((0, 0), np.float32)
 
     if not data:
         return useless("empty", f"{name} is an empty file (0 bytes). Copy it again, or leave it out.")
@@ -161,9 +163,7 @@ def _decode(data: bytes, name: str) -> tuple[np.ndarray, AudioFacts]:
         )
         problem = ("truncated", message)
     facts = AudioFacts("", len(samples) / sample_rate_hz, sample_rate_hz, channels.shape[1], problem)
-    if peak <= MAX_PEAK:  # of the channels, which nobody has after this
-        facts = replace(facts, n_clipped=max(map(n_clipped, channels.T)), lost_in_mixing=_lost(channels, samples))
-    return samples, facts
+    return samples, facts, channels
 
 
 def n_clipped(samples: np.ndarray) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from timnet import corpora, cross_corpus, fold_tables, models, splits, tracking
+from timnet import corpora, cross_corpus, fold_tables, models, splits, storage, tracking
 from timnet.config import (
     MAX_RUN_ID,
     RECIPES,
@@ -101,7 +101,7 @@ def plan(settings: Settings) -> Plan:
     claim = _claim(settings, planned)
     run_id = settings.run_id or f"{settings.kind}-{identity(claim)[:10]}"
     if settings.data_root is not None:  # it is looked for again, from other folders
-        settings = settings.model_copy(update={"data_root": corpora.absolute(settings.data_root)})
+        settings = settings.model_copy(update={"data_root": storage.absolute(settings.data_root)})
     return Plan(settings, run_id, claim, tuple(planned), protocol, profile, joint)
 
 

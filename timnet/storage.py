@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 from timnet.errors import ConfigError, StoreError
-from timnet.urls import refuse_secrets, without_secrets
+from timnet.urls import one_line, refuse_secrets, without_secrets
 
 # Waits of 0 to 1, 2, 4, 8, 16, 20, 20, 20 and 20 s, about 55 s in all: an S3 server that is restarted is back by then.
 PATIENT_ATTEMPTS = 10
@@ -40,6 +40,11 @@ _DENIED = (
 
 def is_s3(uri: str) -> bool:
     return uri.startswith(_PROTOCOLS)
+
+
+def absolute(uri: str) -> str:
+    """A path as it is called from every folder; a URI is."""
+    return uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri))
 
 
 def open_at(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -160,5 +165,5 @@ def _reason(error: BaseException, code: str) -> str:
         host = urlsplit(without_secrets(getattr(error, "kwargs", {}).get("endpoint_url", ""))).netloc
         where = f" at {host}" if host else ""
         return f"the S3 server{where} does not answer. Check AWS_ENDPOINT_URL and that the server is up."
-    said = " ".join(without_secrets(error.__cause__ or error).split()).rstrip(".")
+    said = one_line(error.__cause__ or error)
     return f"{said}. Check AWS_ENDPOINT_URL, AWS_REGION and the bucket's name."

@@ -46,7 +46,7 @@ class Store:
     """
 
     def __init__(self, uri: str):
-        self.uri = uri.rstrip("/") if "://" in uri else os.path.abspath(os.path.expanduser(uri))
+        self.uri = storage.absolute(uri)
         try:
             self._fs, self._root = storage.open_at(self.uri)
         except ValueError as error:

@@ -15,6 +15,11 @@ def without_secrets(text: object) -> str:
     return _QUERY.sub(r"\1", _USER.sub("", str(text)))
 
 
+def one_line(error: object) -> str:
+    """What another library's error says, to be a part of a sentence of ours; may be empty."""
+    return " ".join(without_secrets(error).split()).rstrip(".")
+
+
 def refuse_secrets(uri: str | None, option: str = "") -> None:
     """Raises ConfigError, which does not repeat it, for a path or URI that holds credentials or a query."""
     if uri is None or "://" not in uri:

@@ -4,7 +4,6 @@ Its file is named as the corpus is, in lower case. `base` says what a corpus is,
 recordings, `manifest` turns what was found into the table that everything after it works on.
 """
 
-import os
 import re
 from importlib import import_module
 from importlib.resources import files
@@ -69,17 +68,12 @@ def locate(corpus: Corpus, data_root: str) -> Source:
     )
 
 
-def absolute(data_root: str) -> str:
-    """A data root as it is called from every folder; a URI is."""
-    return data_root.rstrip("/") if "://" in data_root else os.path.abspath(os.path.expanduser(data_root))
-
-
 def entries(data_root: str) -> tuple[str, list[str]]:
     """A data root as an absolute path or URI, and the names in it, sorted, without hidden ones.
 
     Raises CorpusError where it is no folder or cannot be read. A worker elsewhere must find the same: hence absolute.
     """
-    root = absolute(data_root)
+    root = storage.absolute(data_root)
     try:
         found = storage.names_in(root)
     except ValueError as error:

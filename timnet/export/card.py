@@ -41,9 +41,11 @@ LICENCES = (  # of a corpus, as its licence text is worded; the first that fits,
         "them may be passed on or sold, before you do either.",
     ),
 )
-_TERMS = "Their code is under the GPL, version 3; ask them for the terms of the weights."
-RELEASED = f"The weights are not from a run of timnet: TIM-Net's authors released them. {_TERMS}"
-GIVEN = f"The weights were given to the run, which trained nothing. Perhaps TIM-Net's authors released them: {_TERMS[0].lower()}{_TERMS[1:]}"
+_TERMS = "code is under the GPL, version 3; ask them for the terms of the weights."
+RELEASED = f"The weights are not from a run of timnet: TIM-Net's authors released them. Their {_TERMS}"
+GIVEN = (
+    f"The weights were given to the run, which trained nothing. Perhaps TIM-Net's authors released them: their {_TERMS}"
+)
 NOT_FOR = (
     "**Anything that decides over people**: hiring, work, school, grades, credit, insurance, policing, borders, courts, health. "
     "It hears a manner of speaking, not what somebody feels, means or is.",

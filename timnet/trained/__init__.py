@@ -9,6 +9,6 @@ from timnet.trained.given import published
 from timnet.trained.npz import of_file, save
 from timnet.trained.resolve import resolve
 from timnet.trained.run import of_run
-from timnet.trained.words import notes
+from timnet.trained.words import about, notes
 
-__all__ = ["Heard", "Trained", "TrainedFold", "notes", "of_file", "of_run", "published", "resolve", "save"]
+__all__ = ["Heard", "Trained", "TrainedFold", "about", "notes", "of_file", "of_run", "published", "resolve", "save"]

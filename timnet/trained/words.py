@@ -2,7 +2,7 @@
 
 from timnet import models
 from timnet.report import words
-from timnet.report.text import percent, with_interval
+from timnet.report.text import count, percent, with_interval
 from timnet.trained.base import Trained
 from timnet.trained.given import FIGURES
 
@@ -17,6 +17,12 @@ REPORTED = (
     "are of, they report WAR {test[war]} and UAR {test[uar]}."
 )
 UNSCORED = "No score of it is known here."
+
+
+def about(trained: Trained) -> list[str]:
+    """Lines that stand above whatever is made with a model."""
+    folds = count(len(trained.folds), "fold")
+    return [f"Model: {trained.name} ({folds})", *(f"! {note}" for note in notes(trained))]
 
 
 def notes(trained: Trained) -> list[str]:
