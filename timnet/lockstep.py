@@ -63,7 +63,7 @@ class LockstepTrainer:
         _check_fit(folds)
         first = folds[0].settings
         recipe = first.recipe
-        key = (first.model, recipe.beta_1, recipe.beta_2, recipe.epsilon, recipe.label_smoothing, len(folds))
+        key = (first.model, recipe, len(folds))
         if key not in self._replicas:
             self._replicas[key] = Replicas(first.model, recipe, len(folds), self._compute)
         size = min(recipe.batch_size, max(len(fold.data.train) for fold in folds))
@@ -189,6 +189,7 @@ def _round(
             )
         except TimnetError as error:
             failed.append((member, error))
+    replicas.average({member.number: member.settings.recipe.n_averaged(member.epoch) for member in rows})
     for part in {part for member in rows for part in member.parts}:
         asked = {member: getattr(member.data, part) for member in rows if part in member.parts}
         predicted = replicas.predict(data.features, {member.number: some for member, some in asked.items()})

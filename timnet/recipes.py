@@ -24,7 +24,24 @@ class Recipe:
     label_smoothing: float = 0.1
     dropout: float = 0.1
     standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
+    speed: float = 0.0  # every time anew, an utterance is up to this share faster or slower,
+    shift_frames: float = 0.0  # up to so many frames earlier or later,
+    warp: float = 0.0  # and its mel axis up to this share longer or shorter, as another vocal tract's (timnet.augment)
+    averaged: float = 0.0  # the last share of the epochs whose weights predict, as their mean
     patience_epochs: int | None = None  # stop early; only where validation data choose the epoch
+
+    @property
+    def augments(self) -> bool:
+        return any((self.speed, self.shift_frames, self.warp))
+
+    @property
+    def averaged_from(self) -> int | None:
+        """The epoch whose weights are the first in the mean; None where none are averaged."""
+        return self.epochs - round(self.averaged * self.epochs) + 1 if self.averaged else None
+
+    def n_averaged(self, epoch: int) -> int:
+        """How many epochs' weights predict after this one, itself included, as their mean."""
+        return 1 if self.averaged_from is None else max(1, epoch - self.averaged_from + 1)
 
     def having(self, epochs: int | None, patience_epochs: int | None) -> "Recipe":
         """The recipe with what was given in place of its own."""
@@ -42,6 +59,17 @@ RECIPES = {
         ),
         Recipe(
             name="fast",
+            description="every utterance a little changed each time, small batches, 100 epochs; the mean weights of the last 50",
+            epochs=100,
+            batch_size=16,
+            learning_rate=2e-3,
+            speed=0.1,
+            shift_frames=8,
+            warp=0.1,
+            averaged=0.5,
+        ),
+        Recipe(
+            name="standardised",
             description="features standardised on the training part, cosine schedule from 4e-3, 80 epochs",
             epochs=80,
             learning_rate=4e-3,
@@ -50,7 +78,7 @@ RECIPES = {
         ),
         Recipe(
             name="demo",
-            description="the recipe fast in 25 epochs and small batches, for the small synthetic corpus",
+            description="the recipe standardised in 25 epochs and small batches, for the small synthetic corpus",
             epochs=25,
             batch_size=16,
             learning_rate=4e-3,
@@ -92,12 +120,16 @@ class FoldSettings:
     def that_train(self) -> dict[str, Any]:
         """The part that changes a result, as JSON: what a recipe is called and how often it is saved does not.
 
-        Nor does it matter how many folds are in lockstep: a fold's numbers are its own, and where some have ended or a
+        A way to train that a recipe does not use is not mentioned, so that what was trained before there was that way is
+        still found. Nor does it matter how many folds are in lockstep: a fold's numbers are its own, and where some have ended or a
         worker was lost, the rest goes on in a smaller group. That it was trained so at all counts as a GPU does, and is not
-        mentioned where it was not, so that what was trained before there was lockstep is still found.
+        mentioned where it was not.
         """
         settings = asdict(self)
         del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
+        for name in ("speed", "shift_frames", "warp", "averaged"):
+            if not settings["recipe"][name]:
+                del settings["recipe"][name]
         if not self.in_lockstep:
             del settings["in_lockstep"]
         return settings

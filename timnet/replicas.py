@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from timnet import models
+from timnet import augment, models
 from timnet.errors import ConfigError, TimnetError
 from timnet.models.base import set_weights, variables
 from timnet.recipes import ModelSettings, Recipe
@@ -19,6 +19,7 @@ from timnet.training import INPUT_MEAN, INPUT_SD, PREDICT_BATCH, Batch, initial_
 
 # The stacked arrays, (replica, n): a row has all parameters of a replica, one after the other, and so on.
 TRAINED, MOMENTUM, VELOCITY, STATISTICS, STEPS = "trained", "momentum", "velocity", "statistics", "steps"
+AVERAGED = {TRAINED: "averaged_trained", STATISTICS: "averaged_statistics"}  # what predicts, if the recipe averages
 BACKENDS = ("tensorflow", "jax")
 
 
@@ -64,9 +65,16 @@ class Replicas:
             id(v): place for kind, some in lists.items() for v, place in zip(some, _places(kind, some), strict=True)
         }
         self._weights = {name: places[id(variable)] for name, variable in variables(template).items()}
+        self._predicting = self._weights
+        if recipe.averaged:
+            self._predicting = {
+                name: place._replace(kind=AVERAGED[place.kind]) for name, place in self._weights.items()
+            }
         kept = {f"model/{i}": v for i, v in enumerate(template.variables)}
         kept |= {f"optimizer/{i}": v for i, v in enumerate(optimizer.variables)}
         self._kept = {key: (places[id(v)], v.numpy().dtype) for key, v in kept.items() if id(v) in places}
+        if recipe.averaged:
+            self._kept |= {f"averaged/{i}": (place, np.float32) for i, place in enumerate(self._predicting.values())}
         # Nothing here uses the rest, such as the state of the layers' own random numbers: it goes through unchanged.
         self._unused = [{key: v.numpy() for key, v in kept.items() if id(v) not in places}] * n
         self._unused_at_first = self._unused[0]
@@ -74,12 +82,16 @@ class Replicas:
         self._host: dict[str, np.ndarray] | None = {
             kind: np.zeros((n, width), np.int32 if kind == STEPS else np.float32) for kind, width in widths.items()
         }
+        if recipe.averaged:
+            self._host |= {mean: np.zeros((n, widths[kind]), np.float32) for kind, mean in AVERAGED.items()}
         self._host |= {INPUT_MEAN: np.zeros((n, model.n_coefficients), np.float32)}
         self._host |= {INPUT_SD: np.ones((n, model.n_coefficients), np.float32)}
         self._standardises = [False] * n
         self._state: dict[str, Any] | None = None  # the same on the device, after a step
         self._features: tuple[np.ndarray, Any] | None = None
+        self._tracts = augment.warps(recipe.warp, model.n_coefficients)
         self._step, self._infer = _compiled(self._one_step), _compiled(self._one_prediction)
+        self._average = _compiled(self._one_average)
 
     def start(self, replica: int, seed: int, fold: int, mean: np.ndarray | None, sd: np.ndarray | None) -> None:
         """Back to the beginning of a fold: initial weights of its seed, no momentum."""
@@ -105,13 +117,24 @@ class Replicas:
     ) -> tuple[Any, Any]:
         rows, seeds = np.zeros((self.n, size), np.int32), np.zeros((self.n, 2), np.int32)
         n_rows, rates = np.zeros(self.n, np.int32), np.zeros(self.n, np.float32)
+        draws = np.tile(augment.nothing(size), (self.n, 1, 1))
         for replica, batch in batches.items():
             rows[replica] = np.resize(batch.rows, size)  # rows of its own fill it up: what is left out is finite, too
             n_rows[replica], rates[replica], seeds[replica] = len(batch.rows), batch.rate, batch.seed
-        given = map(_tensor, (rows, classes[rows].astype(np.int32), n_rows, rates, seeds))
+            if batch.draws is not None:
+                draws[replica] = np.resize(batch.draws, (size, draws.shape[-1]))
+        changes = (draws,) if self._recipe.augments else ()
+        given = map(_tensor, (rows, classes[rows].astype(np.int32), n_rows, rates, seeds, *changes))
         self._state, totals, right = self._step(self._tensors(), self._on_device(features), *given)
         self._host = None
         return totals, right
+
+    def average(self, n: Mapping[int, int]) -> None:
+        """Have the mean of a replica's last n[replica] epochs predict, as a network that is trained alone does."""
+        if self._recipe.averaged and n:
+            counts = np.zeros(self.n, np.int32)
+            counts[list(n)] = list(n.values())
+            self._state, self._host = self._average(self._tensors(), _tensor(counts)), None
 
     def predict(self, features: np.ndarray, rows: Mapping[int, np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Probabilities (n_rows, n_classes) and embeddings of the rows that each replica in the mapping is asked for."""
@@ -134,7 +157,7 @@ class Replicas:
     def weights(self, replica: int) -> dict[str, np.ndarray]:
         """All that predicting needs, as a network that is trained alone names it."""
         row = {kind: array[replica] for kind, array in self._read().items()}
-        weights = {name: place.of(row).copy() for name, place in self._weights.items()}
+        weights = {name: place.of(row).copy() for name, place in self._predicting.items()}
         if self._standardises[replica]:
             weights |= {name: row[name].copy() for name in (INPUT_MEAN, INPUT_SD)}
         return weights
@@ -161,8 +184,9 @@ class Replicas:
         self, replica: int, weights: Mapping[str, np.ndarray], mean: np.ndarray | None, sd: np.ndarray | None
     ) -> None:
         row = {kind: array[replica] for kind, array in self._written().items()}
-        for name, place in self._weights.items():
-            place.of(row)[...] = weights[name]
+        for places in (self._weights, self._predicting):
+            for name, place in places.items():
+                place.of(row)[...] = weights[name]
         self._standardises[replica] = mean is not None
         row[INPUT_MEAN][...] = 0 if mean is None else mean
         row[INPUT_SD][...] = 1 if sd is None else sd
@@ -188,33 +212,46 @@ class Replicas:
             self._features = features, _tensor(features)
         return self._features[1]
 
-    def _frames(self, state: Mapping[str, Any], features: Any, rows: Any) -> Any:
+    def _frames(self, state: Mapping[str, Any], features: Any, rows: Any, draws: Any = None) -> Any:
         from keras import ops
 
         frames = ops.take(features, rows, axis=0)
+        if draws is not None:
+            frames = augment.changed(frames, draws, self._tracts)
         return (frames - state[INPUT_MEAN][:, None, None]) / state[INPUT_SD][:, None, None]
 
-    def _named(self, state: Mapping[str, Any]) -> dict[str, Any]:
+    def _named(self, state: Mapping[str, Any], places: Mapping[str, _Place]) -> dict[str, Any]:
         from keras import ops
 
         return {
             name: ops.reshape(state[place.kind][:, place.part], (self.n, *place.shape))
-            for name, place in self._weights.items()
+            for name, place in places.items()
             if place.kind in state
         }
 
     def _one_prediction(self, state: dict[str, Any], features: Any, rows: Any) -> tuple[Any, Any]:
-        return self._program.predict(self._named(state), self._frames(state, features, rows))
+        return self._program.predict(self._named(state, self._predicting), self._frames(state, features, rows))
 
-    def _one_step(
-        self, state: dict[str, Any], features: Any, rows: Any, classes: Any, n_rows: Any, rates: Any, seeds: Any
-    ) -> tuple[dict[str, Any], Any, Any]:
+    def _one_average(self, state: dict[str, Any], n: Any) -> dict[str, Any]:
         from keras import ops
 
-        frames, n_classes = self._frames(state, features, rows), self._settings.n_classes
+        n, after = n[:, None], {}
+        for kind, name in AVERAGED.items():
+            now, mean = state[kind], state[name]
+            moved = mean + (now - mean) / ops.cast(ops.maximum(n, 1), "float32")
+            after[name] = ops.where(n == 1, now, ops.where(n > 1, moved, mean))
+        return state | after
+
+    def _one_step(
+        self, state: dict[str, Any], features: Any, rows: Any, classes: Any, n_rows: Any, rates: Any, seeds: Any,
+        draws: Any = None,
+    ) -> tuple[dict[str, Any], Any, Any]:  # fmt: skip
+        from keras import ops
+
+        frames, n_classes = self._frames(state, features, rows, draws), self._settings.n_classes
         targets = ops.one_hot(classes, n_classes) * (1 - self.smoothing) + self.smoothing / n_classes
         real = ops.cast(ops.arange(rows.shape[1])[None] < n_rows[:, None], "float32")
-        statistics = self._named({STATISTICS: state[STATISTICS]})
+        statistics = self._named({STATISTICS: state[STATISTICS]}, self._weights)
 
         def loss_of(trained: dict[str, Any]) -> tuple[Any, Any]:
             logits, _, moved = self._program.train(trained | statistics, frames, n_rows, seeds)
@@ -225,7 +262,9 @@ class Replicas:
             )  # a replica's weights are in its own loss alone
             return ops.sum(losses), (totals, ops.cast(right, "int32"), moved)
 
-        (totals, right, moved), gradients = _with_gradients(loss_of, self._named({TRAINED: state[TRAINED]}))
+        (totals, right, moved), gradients = _with_gradients(
+            loss_of, self._named({TRAINED: state[TRAINED]}, self._weights)
+        )
         gradient, statistic = self._stacked(TRAINED, gradients), self._stacked(STATISTICS, moved)
         steps = state[STEPS] + 1
         weights, momentum, velocity = self._adam(state, gradient, steps, rates)

@@ -7,16 +7,16 @@ that goes on from a checkpoint therefore ends with the numbers of one that nothi
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from timnet import choosing, models
+from timnet import augment, choosing, models
 from timnet.choosing import Chooser
 from timnet.errors import TimnetError
-from timnet.models.base import get_weights, set_weights
+from timnet.models.base import get_weights, set_weights, variables
 from timnet.recipes import FoldSettings, ModelSettings, Recipe
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ PREDICT_BATCH = 64
 COMPILE_FROM = 12e6
 CHECKPOINT_VERSION = 2
 INPUT_MEAN, INPUT_SD = "input/mean", "input/sd"  # names of the standardisation among the weights
-_ORDER_STREAM, _WEIGHTS_STREAM, _DROPOUT_STREAM = 0, 1, 2
+_ORDER_STREAM, _WEIGHTS_STREAM, _DROPOUT_STREAM, _AUGMENT_STREAM = 0, 1, 2, 3
 
 
 class Checkpoint(Protocol):
@@ -79,6 +79,7 @@ class Batch:
     rows: np.ndarray
     rate: float
     seed: np.ndarray  # of the dropout, int32 (2,)
+    draws: np.ndarray | None = None  # how each utterance is changed, as augment.drawn gives them
 
 
 class Trainer:
@@ -115,6 +116,7 @@ class Trainer:
         history = [] if saved is None else go_on(saved, network, chooser)
         while len(history) < recipe.epochs and not chooser.is_patient_no_more(len(history), recipe):
             row = _epoch(len(history) + 1, data, settings, network)
+            network.average(recipe.n_averaged(row["epoch"]))
             row |= chooser.look(row["epoch"], network)
             row["seconds"] = time.perf_counter() - row["seconds"]
             history.append(row)
@@ -134,7 +136,7 @@ class Trainer:
         return FoldResult([], probabilities, embeddings, network.weights(), 0, network.n_parameters, seconds)
 
     def _network(self, model: ModelSettings, recipe: Recipe, compiled: bool) -> "_Network":
-        key = (model, recipe.beta_1, recipe.beta_2, recipe.epsilon, recipe.label_smoothing, compiled)
+        key = (model, recipe, compiled)
         if key not in self._networks:
             self._networks[key] = _Network(model, recipe, compiled)
         return self._networks[key]
@@ -164,7 +166,10 @@ def start_tensorflow(threads: int) -> None:
 
 
 class _Network:
-    """A compiled model with its optimizer, and the standardisation in front of it."""
+    """A compiled model with its optimizer, and the standardisation in front of it.
+
+    Where the recipe averages weights, a second model of the same shape has the mean and predicts.
+    """
 
     def __init__(self, model: ModelSettings, recipe: Recipe, compiled: bool):
         import keras
@@ -172,6 +177,8 @@ class _Network:
 
         self._settings = model
         self.model = models.get(model.name).build(model)
+        self._predicting = models.get(model.name).build(model) if recipe.averaged else self.model
+        tracts = augment.warps(recipe.warp, model.n_coefficients)
         self.n_parameters = sum(math.prod(v.shape) for v in self.model.weights)
         self.mean: np.ndarray | None = None
         self.sd: np.ndarray | None = None
@@ -187,6 +194,7 @@ class _Network:
         dropout = tf.TensorSpec([2], tf.int32)
         row = models.get(model.name)
         program = row.compiled(self.model, model) if compiled and row.compiled else None
+        predicting = row.compiled(self._predicting, model) if compiled and row.compiled else None
 
         def gradients(x, y, seed):
             with tf.GradientTape() as tape:
@@ -205,12 +213,16 @@ class _Network:
             self.optimizer.apply(found, self.model.trainable_variables)
             return total, predicted
 
-        @tf.function(input_signature=[frames], jit_compile=program is not None)
+        @tf.function(input_signature=[frames], jit_compile=predicting is not None)
         def infer(x):
-            logits, embedding = program.predict(x) if program else self.model(x, training=False)
+            logits, embedding = predicting.predict(x) if predicting else self._predicting(x, training=False)
             return logits, embedding
 
-        self._step, self._infer = step, infer
+        @tf.function(input_signature=[frames, tf.TensorSpec([None, 3], tf.float32)], jit_compile=program is not None)
+        def changed(x, draws):  # on its own, before the standardisation
+            return augment.changed(x, draws, tracts)
+
+        self._step, self._infer, self._changed = step, infer, changed
         self.smoothing = recipe.label_smoothing
 
     def start(self, seed: int, fold: int, mean: np.ndarray | None, sd: np.ndarray | None) -> None:
@@ -221,9 +233,19 @@ class _Network:
         for variable, value in zip(self.optimizer.variables, self._initial_optimizer, strict=True):
             variable.assign(value)
         self.mean, self.sd = mean, sd
+        self.average(1)
 
-    def batch(self, features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def average(self, n: int) -> None:
+        """Have the mean of the last n epochs' weights predict, this one's and those of the n - 1 calls before."""
+        if self._predicting is not self.model:
+            now = variables(self.model)
+            for name, mean in variables(self._predicting).items():
+                mean.assign(now[name] if n == 1 else mean + (now[name] - mean) * np.float32(1 / n))
+
+    def batch(self, features: np.ndarray, rows: np.ndarray, draws: np.ndarray | None = None) -> np.ndarray:
         x = features[rows]
+        if draws is not None:
+            x = np.array(self._changed(x, draws))
         if self.mean is not None:
             x -= self.mean
             x /= self.sd
@@ -233,7 +255,8 @@ class _Network:
         """One step; returns the sum of the losses and the number of right answers."""
         self.optimizer.learning_rate.assign(batch.rate)
         truth = classes[batch.rows]
-        total, predicted = self._step(self.batch(features, batch.rows), self._eye[truth], batch.seed)
+        x = self.batch(features, batch.rows, batch.draws)
+        total, predicted = self._step(x, self._eye[truth], batch.seed)
         return float(total), int((predicted.numpy() == truth).sum())
 
     def predict(self, features: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -248,27 +271,30 @@ class _Network:
 
     def weights(self) -> dict[str, np.ndarray]:
         standardised_by = {} if self.mean is None or self.sd is None else {INPUT_MEAN: self.mean, INPUT_SD: self.sd}
-        return {**get_weights(self.model), **standardised_by}
+        return {**get_weights(self._predicting), **standardised_by}
 
     def load(self, weights: Mapping[str, np.ndarray]) -> None:
-        set_weights(self.model, {k: v for k, v in weights.items() if k not in (INPUT_MEAN, INPUT_SD)})
+        set_weights(self._predicting, {k: v for k, v in weights.items() if k not in (INPUT_MEAN, INPUT_SD)})
         self.mean, self.sd = weights.get(INPUT_MEAN), weights.get(INPUT_SD)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a checkpoint keeps of a network and its optimizer."""
         return {
             f"{kind}/{i}": variable.numpy()
-            for kind, variables in self._variables().items()
-            for i, variable in enumerate(variables)
+            for kind, kept in self._variables().items()
+            for i, variable in enumerate(kept)
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        for kind, variables in self._variables().items():
-            for i, variable in enumerate(variables):
+        for kind, kept in self._variables().items():
+            for i, variable in enumerate(kept):
                 variable.assign(arrays[f"{kind}/{i}"])
 
     def _variables(self) -> dict[str, list["keras.Variable"]]:
-        return {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        kept = {"model": self.model.variables, "optimizer": self.optimizer.variables}
+        if self._predicting is not self.model:
+            kept["averaged"] = list(variables(self._predicting).values())
+        return kept
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -301,11 +327,18 @@ def batches(epoch: int, data: FoldData, settings: FoldSettings) -> list[Batch]:
     n_steps = math.ceil(len(rows) / recipe.batch_size)
     dropout = np.random.SeedSequence([settings.seed, settings.fold, epoch, _DROPOUT_STREAM])
     seeds = dropout.generate_state(2 * n_steps).view(np.int32).reshape(n_steps, 2)
+    draws: Sequence[np.ndarray | None] = [None] * n_steps
+    if recipe.augments:
+        random = np.random.default_rng(np.random.SeedSequence([settings.seed, settings.fold, epoch, _AUGMENT_STREAM]))
+        draws = np.split(
+            augment.drawn(recipe, random, len(rows)), range(recipe.batch_size, len(rows), recipe.batch_size)
+        )
     return [
         Batch(
             rows[i * recipe.batch_size : (i + 1) * recipe.batch_size],
             learning_rate(recipe, (epoch - 1) * n_steps + i, recipe.epochs * n_steps),
             seeds[i],
+            draws[i],
         )
         for i in range(n_steps)
     ]

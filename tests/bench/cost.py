@@ -71,7 +71,8 @@ END = """
 - Starting: the machine and its image, and about ten seconds in which each trainer starts TensorFlow, once.
 - Features: 1.6 core-seconds an hour of audio ([benchmarks](benchmarks.md)).
 - What a protocol looks at in every epoch: `published`, as here, looks at nothing but the last.
-- The recipe `fast` has {fast} epochs instead of {published}: {fast_share} of everything above.
+- The recipe `fast` has {fast} epochs instead of {published}: {fast_share} of everything above, but on a GPU where a step
+  takes as long whatever it computes, for its batches are small ([the recipe](recipe.md)).
 - A machine that is cheaper because it may be taken away: its folds go on elsewhere from their last checkpoint, at most
   `--checkpoint-every-epochs` epochs back.
 

@@ -155,7 +155,7 @@ def measure(folder: str, n: int, model: dict[str, Any], n_train: int, epochs: in
     store, few = Store(folder), feature_shards.FILES_PER_SHARD
     ids = write_features(store, "features", n, settings.n_frames)
     result = Measured(n * settings.n_frames * N_COEFFICIENTS * 4)
-    recipe = replace(RECIPES["fast"], epochs=epochs)
+    recipe = replace(RECIPES["standardised"], epochs=epochs)
 
     def train(pool: TrainerPool, features: ray.ObjectRef, name: str, size: int, n_train: int) -> None:
         nobody = (None,) * size

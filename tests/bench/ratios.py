@@ -40,7 +40,7 @@ def table(found: Sequence[Ratio | Table]) -> str:
     for one in found:
         if isinstance(one, Table):
             notes = "\n".join(f"- {note}." for note in one.notes)
-            parts += [f"## {one.title}", one.about, _lines(one.head, one.rows), notes]
+            parts += [f"## {one.title}", one.about, lines(one.head, one.rows), notes]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -52,10 +52,10 @@ def _ratios(found: Sequence[Ratio]) -> str:
         times = f"**{np.median(one.times):.1f}**{spread}"
         rows.append([f"{one.what} ({one.of})", one.reference, f"{theirs:.2f} s", f"{ours:.2f} s", times])
     notes = [f"- {one.what}: {note}." for one in found for note in one.notes]
-    return "\n".join([_lines(["what", "reference", "reference", "ours", "ratio"], rows), "", *notes]).rstrip()
+    return "\n".join([lines(["what", "reference", "reference", "ours", "ratio"], rows), "", *notes]).rstrip()
 
 
-def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---" for _ in head], *rows))
 
 

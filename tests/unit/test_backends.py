@@ -17,7 +17,10 @@ from timnet.training import FoldData
 
 NETWORKS = [name for name in models.names() if models.get(name).is_network]
 SHAPE = {"n_frames": 20, "n_coefficients": 4, "n_classes": 3, "n_tabs": 2, "filters": 5, "dropout": 0.2}
-RECIPE = Recipe("test", "", epochs=4, batch_size=16, learning_rate=0.003, schedule="cosine", standardise=True)
+RECIPE = Recipe(
+    "test", "", epochs=4, batch_size=16, learning_rate=0.003, schedule="cosine", standardise=True,
+    speed=0.2, shift_frames=3, warp=0.1, averaged=0.75,
+)  # fmt: skip
 SETTINGS = FoldSettings(ModelSettings("timnet", **SHAPE), RECIPE, "validation", 3, 1, checkpoint_every_epochs=2)
 
 PREDICT = """

@@ -82,6 +82,24 @@ def test_folds_in_lockstep_are_trained_as_alone(folds, results, alone):
     assert results[1].others.keys() == {"last", "validation"}
 
 
+def test_utterances_are_changed_and_weights_averaged_as_alone(folds, alone, together):
+    """Where batches are of different sizes, and after a checkpoint in the middle of the averaging."""
+    recipe = replace(RECIPE, speed=0.2, shift_frames=3, warp=0.1, averaged=0.6)  # over epochs 3 to 5
+    changed = [
+        replace(fold, settings=replace(fold.settings, recipe=recipe, checkpoint_every_epochs=4)) for fold in folds
+    ]
+    kept = [Kept() for _ in folds]
+    found = trained(together, [replace(fold, checkpoint=one) for fold, one in zip(changed, kept, strict=True)])
+    for fold, one, result in zip(changed, kept, found, strict=True):
+        by_itself = Kept()
+        assert_alike(result, alone.train(fold.data, fold.settings, checkpoint=by_itself))
+        assert by_itself.saved[0].keys() == one.saved[0].keys()
+        assert_alike(alone.train(fold.data, fold.settings, checkpoint=Kept(one.saved[0])), result)
+    again = trained(together, [changed[0], replace(changed[1], checkpoint=Kept(kept[1].saved[0]))])
+    for one, result in zip(again, found, strict=True):
+        assert_alike(one, result, atol=0)
+
+
 def test_a_fold_that_began_alone_goes_on_in_lockstep_and_the_other_way_round(folds, results, alone, together):
     """The one fold comes from the beginning, the other from epoch 2: they need not be in the same epoch."""
     kept = [Kept() for _ in folds]

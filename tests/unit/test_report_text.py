@@ -7,7 +7,7 @@ import pytest
 from stored_run import RUN, Made, write_run
 
 from timnet import report
-from timnet.report import text, words
+from timnet.report import curves, text, words
 from timnet.report.gather import gather
 from timnet.report.summary import summarise
 from timnet.store import Store
@@ -150,6 +150,24 @@ def test_importing_the_report_loads_nothing_heavy():
     code = f"import sys, timnet.report; sys.exit(' '.join({heavy} & sys.modules.keys()) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_averaged_weights_predict_the_report_says_from_when_on(tmp_path):
+    store = Store(str(tmp_path))
+    write_run(store, (Made("A"), Made("B")), n_epochs=12)
+    facts = store.read_json(f"runs/{RUN}/run.json")
+    averaging = {**facts["recipe"], "averaged": 0.5}
+    sentence = "From epoch 7 on, the mean of the weights from there on predicts."
+    older = {name: value for name, value in facts["recipe"].items() if name != "averaged"}
+    for recipe, said in (
+        (averaging, [True, True]),
+        ({"A": averaging, "B": older}, [True, False]),
+        (older, [False] * 2),
+    ):
+        store.write_json(f"runs/{RUN}/run.json", {**facts, "recipe": recipe})
+        corpora = gather(store, RUN).corpora
+        assert [words.selection(corpus).endswith(f"chose the epoch. {sentence}") for corpus in corpora] == said
+        assert [sentence in curves.draw(corpus).caption for corpus in corpora] == said
 
 
 def test_report_offers_what_the_tasks_use():

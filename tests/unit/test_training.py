@@ -15,6 +15,7 @@ from timnet.training import FoldData, Trainer, learning_rate
 
 MODEL = ModelSettings("timnet", n_frames=20, n_coefficients=4, n_classes=3, n_tabs=2, filters=4)
 RECIPE = Recipe("test", "", epochs=6, batch_size=8, learning_rate=0.01, standardise=True)
+AVERAGING = replace(RECIPE, speed=0.2, shift_frames=3, warp=0.1, averaged=0.5)  # over epochs 4 to 6
 SETTINGS = FoldSettings(MODEL, RECIPE, "validation", seed=3, fold=1, checkpoint_every_epochs=2)
 
 
@@ -55,13 +56,15 @@ def test_seed_and_fold_change_the_numbers(data, trainer):
         assert not np.array_equal(trainer.train(data, other).probabilities, first.probabilities)
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, AVERAGING])
 @pytest.mark.parametrize("selection", ["last", "validation", "test"])
-def test_a_fold_that_goes_on_from_a_checkpoint_ends_with_the_same_numbers(data, trainer, selection):
-    settings = replace(SETTINGS, selection=selection)
+def test_a_fold_that_goes_on_from_a_checkpoint_ends_with_the_same_numbers(data, trainer, selection, recipe):
+    settings = replace(SETTINGS, selection=selection, recipe=recipe)
     kept = Kept()
     undisturbed = trainer.train(data, settings, checkpoint=kept)
     assert len(kept.saved) == 2  # after epochs 2 and 4; after the last there is nothing left to save
-    assert_same(Trainer(threads=1).train(data, settings, checkpoint=Kept(kept.saved[0])), undisturbed)
+    for saved in kept.saved:
+        assert_same(Trainer(threads=1).train(data, settings, checkpoint=Kept(saved)), undisturbed)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +151,24 @@ def test_a_checkpoint_of_another_version_is_not_gone_on_from(data, trainer):
     state = json.loads(kept.saved[0]["state"].tobytes()) | {"version": 1}
     older = kept.saved[0] | {"state": np.frombuffer(json.dumps(state).encode(), np.uint8)}
     assert_same(trainer.train(data, SETTINGS, checkpoint=Kept(older)), undisturbed)
+
+
+def test_averaged_weights_predict_and_training_goes_on_from_its_own(data, trainer):
+    """Until the averaging begins there is no difference; then it is the mean of what the same training has without it."""
+    plain = replace(SETTINGS, recipe=replace(AVERAGING, averaged=0.0), selection="last")
+    single = [trainer.train(data, replace(plain, recipe=replace(plain.recipe, epochs=n))) for n in range(1, 7)]
+    mean = trainer.train(data, replace(plain, recipe=AVERAGING))
+    assert [row["train_loss"] for row in mean.history] == [row["train_loss"] for row in single[-1].history]
+    for name, value in mean.weights.items():
+        expected = np.mean([one.weights[name] for one in single[3:]], axis=0)
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6, err_msg=name)
+    again = trainer.predict_with(data, plain, mean.weights)
+    np.testing.assert_allclose(again.probabilities, mean.probabilities, atol=1e-6)
+    chosen = trainer.train(data, replace(plain, recipe=AVERAGING, selection="validation"))
+    one_by_one = trainer.train(data, replace(plain, selection="validation"))
+    for a, b in zip(chosen.history[:4], one_by_one.history[:4], strict=True):  # the mean of one is that one
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    assert chosen.history[4]["validation_loss"] != one_by_one.history[4]["validation_loss"]
 
 
 def test_patience_stops_a_fold_that_no_longer_improves(data, trainer):

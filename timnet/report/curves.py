@@ -4,7 +4,7 @@ import numpy as np
 from markupsafe import Markup
 
 from timnet.models.base import EPOCH
-from timnet.report import svg, text
+from timnet.report import svg, text, words
 from timnet.report.drawing import Drawing, Numbers
 from timnet.report.gather import CorpusResult, FoldResult
 
@@ -35,6 +35,8 @@ def draw(corpus: CorpusResult) -> Drawing | str:
         "smoothing and dropout, so it can lie above the others. The highest losses of the first epochs may be cut at the "
         "upper edge."
     )
+    if corpus.averaged_from is not None:
+        caption += f" {words.averaged(corpus)}"
     if stride > 1:
         caption += f" One epoch in {stride} is drawn."
     return Drawing(panels=panels, legend=legend, caption=caption, numbers=_numbers(folds, parts))

@@ -1,6 +1,6 @@
 """What a report is made of: a run as run.json describes it, with the tables that it points at, read from the store."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from timnet import metrics, models, run_files, tables
 from timnet.errors import BrokenFileError, StoreError
 from timnet.models.base import EPOCH
+from timnet.recipes import RECIPES
 from timnet.store import Store
 
 COMPLETED, FAILED = "completed", "failed"
@@ -53,6 +54,7 @@ class CorpusResult:
     manifest: pa.Table  # tables.MANIFEST
     audits: dict[int, dict[str, Any]]  # seed -> audit.json
     folds: tuple[FoldResult, ...]  # by seed, then fold
+    averaged_from: int | None = None  # the epoch from which on weights are averaged
 
     @property
     def labels(self) -> list[str]:
@@ -123,7 +125,14 @@ def of_corpus(store: Store, name: str, run: dict[str, Any]) -> CorpusResult:
         manifest=manifest,
         audits=audits,
         folds=tuple(folds),
+        averaged_from=_averaged_from(run["recipe"], name),
     )
+
+
+def _averaged_from(recipe: dict[str, Any], corpus: str) -> int | None:
+    own = recipe if "epochs" in recipe else recipe.get(corpus, {})  # one recipe for all corpora, or one a corpus
+    averaged = own.get("averaged")  # runs from before it was possible do not say
+    return replace(RECIPES["fast"], epochs=own["epochs"], averaged=averaged).averaged_from if averaged else None
 
 
 def _chosen(model: str) -> str:

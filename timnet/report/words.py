@@ -90,7 +90,7 @@ def meaning(corpus: CorpusResult, summary: dict[str, Any]) -> str:
 
 
 def selection(corpus: CorpusResult) -> str:
-    return {
+    said = {
         "last": "The weights after the last epoch were used: no data chose the epoch."
         if corpus.chosen == EPOCH
         else f"The {corpus.chosen} was fixed beforehand: no data of this run chose it. It had done best on validation "
@@ -99,6 +99,11 @@ def selection(corpus: CorpusResult) -> str:
         "test": f"The test data themselves chose the {corpus.chosen}.",
         "given": "The weights were given, one set a fold; nothing was trained.",
     }[corpus.selection]
+    return said if corpus.averaged_from is None else f"{said} {averaged(corpus)}"
+
+
+def averaged(corpus: CorpusResult) -> str:
+    return f"From epoch {corpus.averaged_from} on, the mean of the weights from there on predicts."
 
 
 def sharing(corpus: CorpusResult) -> list[str]:
