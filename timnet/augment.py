@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from timnet import mel
 from timnet.recipes import Recipe
 
-N_MELS = 128  # of the spectrum, as all feature profiles have it
 N_WARPS = 21  # how many vocal tracts there are between the shortest and the longest; the middle one changes nothing
 SPEED, SHIFT, WARP = range(3)  # the columns of what is drawn
 
@@ -39,14 +39,12 @@ def warps(warp: float, n_coefficients: int) -> np.ndarray:
 
     The mel axis is stretched by 1 - warp to 1 + warp. Where it would end inside, the highest band is repeated.
     """
-    band = np.arange(N_MELS)
-    angle = np.pi / N_MELS * np.outer(np.arange(n_coefficients), band + 0.5)
-    cosines = np.cos(angle) * np.where(np.arange(n_coefficients) == 0, 1, np.sqrt(2))[:, None] / np.sqrt(N_MELS)
+    band, cosines = np.arange(mel.N_MELS), mel.cosines(mel.N_MELS, n_coefficients)
     found = []
     for factor in np.linspace(1 - warp, 1 + warp, N_WARPS):
-        at = np.minimum(band * factor, N_MELS - 1)
+        at = np.minimum(band * factor, mel.N_MELS - 1)
         stretched = np.maximum(0, 1 - np.abs(at[:, None] - band))  # each band between its two neighbours
-        found.append((cosines @ stretched @ cosines.T).T)
+        found.append(cosines.T @ stretched.T @ cosines)
     return np.stack(found).astype(np.float32)
 
 

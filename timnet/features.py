@@ -41,7 +41,7 @@ class FeatureProfile:
     window_samples: int = 2048
     hop_samples: int = 512
     n_fft: int = 2048
-    n_mels: int = 128
+    n_mels: int = mel.N_MELS
     top_db: float = 80.0  # what is this far below the loudest mel band of the recording is raised to it
 
     def __post_init__(self) -> None:
@@ -122,9 +122,10 @@ def extract(samples: np.ndarray, sample_rate_hz: int, profile: FeatureProfile, s
     power = np.maximum(_mel_power(centre(resampled, n_samples), profile), np.float32(POWER_FLOOR))
     decibels = 10 / math.log(10) * np.log(power)  # in float32, numpy's log is four times as fast as its log10
     np.maximum(decibels, decibels.max() - profile.top_db, out=decibels)
+    cosines = mel.cosines(profile.n_mels, profile.n_coefficients)
     cepstrum = np.empty((len(decibels), profile.n_coefficients), np.float32)
     for row in range(0, len(decibels), FRAMES_AT_ONCE):
-        cepstrum[row : row + FRAMES_AT_ONCE] = decibels[row : row + FRAMES_AT_ONCE] @ _cosines(profile)
+        cepstrum[row : row + FRAMES_AT_ONCE] = decibels[row : row + FRAMES_AT_ONCE] @ cosines
     return cepstrum
 
 
@@ -177,12 +178,3 @@ def _window(profile: FeatureProfile) -> np.ndarray:
     mean = WINDOWS[profile.window]
     phase = 2 * np.pi * np.arange(profile.window_samples) / profile.window_samples
     return centre((mean - (1 - mean) * np.cos(phase)).astype(np.float32), profile.n_fft)
-
-
-@lru_cache(maxsize=8)
-def _cosines(profile: FeatureProfile) -> np.ndarray:
-    """The orthonormal DCT-II as a product: float64 (n_mels, n_coefficients)."""
-    angle = np.pi / profile.n_mels * np.outer(np.arange(profile.n_mels) + 0.5, np.arange(profile.n_coefficients))
-    cosines = np.cos(angle) * math.sqrt(2 / profile.n_mels)
-    cosines[:, 0] /= math.sqrt(2)
-    return cosines  # float32 here would cost a digit of the result: the sum is over 128 large numbers

@@ -8,6 +8,7 @@ import numpy as np
 BREAK_HZ, BREAK_MEL = 1000.0, 15.0  # the scale is linear up to here and logarithmic above
 LOG_STEP = math.log(6.4) / 27  # 27 mel to a factor of 6.4 in frequency
 
+N_MELS = 128  # bands, where a feature profile does not say otherwise
 MELS_AT_ONCE = 16  # measured: few enough to skip most frequencies, many enough for a fast product
 
 
@@ -43,3 +44,12 @@ def _mel(frequency_hz: float) -> float:
     if frequency_hz < BREAK_HZ:
         return frequency_hz * BREAK_MEL / BREAK_HZ
     return BREAK_MEL + math.log(frequency_hz / BREAK_HZ) / LOG_STEP
+
+
+@lru_cache(maxsize=8)
+def cosines(n_mels: int, n_coefficients: int) -> np.ndarray:
+    """The orthonormal DCT-II, from bands to cepstral coefficients, as a product: float64 (n_mels, n_coefficients)."""
+    angle = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_coefficients))
+    found = np.cos(angle) * math.sqrt(2 / n_mels)
+    found[:, 0] /= math.sqrt(2)
+    return found  # float32 here would cost a digit of the result: the sum is over 128 large numbers

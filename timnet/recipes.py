@@ -120,10 +120,9 @@ class FoldSettings:
     def that_train(self) -> dict[str, Any]:
         """The part that changes a result, as JSON: what a recipe is called and how often it is saved does not.
 
-        A way to train that a recipe does not use is not mentioned, so that what was trained before there was that way is
-        still found. Nor does it matter how many folds are in lockstep: a fold's numbers are its own, and where some have ended or a
-        worker was lost, the rest goes on in a smaller group. That it was trained so at all counts as a GPU does, and is not
-        mentioned where it was not.
+        Nor does it matter how many folds are in lockstep: a fold's numbers are its own, and where some have ended or a
+        worker was lost, the rest goes on in a smaller group. That it was trained so at all counts as a GPU does. A way to
+        train that was not used is not mentioned, so that what was trained before there was that way is still found.
         """
         settings = asdict(self)
         del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]

@@ -117,15 +117,17 @@ class Replicas:
     ) -> tuple[Any, Any]:
         rows, seeds = np.zeros((self.n, size), np.int32), np.zeros((self.n, 2), np.int32)
         n_rows, rates = np.zeros(self.n, np.int32), np.zeros(self.n, np.float32)
-        draws = np.tile(augment.nothing(size), (self.n, 1, 1))
         for replica, batch in batches.items():
             rows[replica] = np.resize(batch.rows, size)  # rows of its own fill it up: what is left out is finite, too
             n_rows[replica], rates[replica], seeds[replica] = len(batch.rows), batch.rate, batch.seed
-            if batch.draws is not None:
-                draws[replica] = np.resize(batch.draws, (size, draws.shape[-1]))
-        changes = (draws,) if self._recipe.augments else ()
-        given = map(_tensor, (rows, classes[rows].astype(np.int32), n_rows, rates, seeds, *changes))
-        self._state, totals, right = self._step(self._tensors(), self._on_device(features), *given)
+        given = [rows, classes[rows].astype(np.int32), n_rows, rates, seeds]
+        if self._recipe.augments:
+            draws = np.tile(augment.nothing(size), (self.n, 1, 1))
+            for replica, batch in batches.items():
+                assert batch.draws is not None
+                draws[replica] = np.resize(batch.draws, draws.shape[1:])
+            given.append(draws)
+        self._state, totals, right = self._step(self._tensors(), self._on_device(features), *map(_tensor, given))
         self._host = None
         return totals, right
 

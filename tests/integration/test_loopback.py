@@ -15,12 +15,12 @@ LISTENING = "0A"  # of /proc/net/tcp
 
 def test_everything_listens_on_loopback_alone(command, recordings, tmp_path):
     running = command.start("--data-root", str(recordings), "--store", str(tmp_path), *SETTINGS)
+    found: list = []
 
     def trainer_listens() -> bool:  # its title has been seen without its socket
         found[:] = listening(running)
         return any("ray::FoldTrainer" in title for title, _ in found)
 
-    found: list = []
     until(lambda: trainer_listens() or running.process.poll() is not None, 200)
     running.process.send_signal(signal.SIGINT)
     ended = running.end(timeout_s=60)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from timnet import augment
+from timnet import augment, mel
 from timnet.config import FoldSettings, ModelSettings
 from timnet.recipes import RECIPES, Recipe
 from timnet.training import FoldData, batches
@@ -53,7 +53,7 @@ def test_speed_is_that_of_a_line_in_time():
 @pytest.mark.usefixtures("trainer")
 def test_a_warp_moves_a_formant():
     """The MFCC of a spectrum with a peak become those of a spectrum whose peak is at another band."""
-    band = np.arange(augment.N_MELS)
+    band = np.arange(mel.N_MELS)
 
     def mfcc(peak):
         spectrum = -40 + 30 * np.exp(-(((band - peak) / 8) ** 2))
@@ -62,7 +62,7 @@ def test_a_warp_moves_a_formant():
     for number, factor in ((0, 0.9), (augment.N_WARPS - 1, 1.1), (augment.N_WARPS // 2, 1.0)):
         drawn = augment.nothing(1)
         drawn[:, augment.WARP] = number
-        moved = scipy.fft.idct(np.pad(changed(mfcc(60), drawn)[0, 0], (0, augment.N_MELS - 39)), norm="ortho")
+        moved = scipy.fft.idct(np.pad(changed(mfcc(60), drawn)[0, 0], (0, mel.N_MELS - 39)), norm="ortho")
         assert moved.argmax() == pytest.approx(60 / factor, abs=1)
         np.testing.assert_allclose(moved.max(), -10, atol=1.5)
 

@@ -1,6 +1,6 @@
 """What a report is made of: a run as run.json describes it, with the tables that it points at, read from the store."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from timnet import metrics, models, run_files, tables
 from timnet.errors import BrokenFileError, StoreError
 from timnet.models.base import EPOCH
-from timnet.recipes import RECIPES
+from timnet.recipes import Recipe
 from timnet.store import Store
 
 COMPLETED, FAILED = "completed", "failed"
@@ -131,8 +131,8 @@ def of_corpus(store: Store, name: str, run: dict[str, Any]) -> CorpusResult:
 
 def _averaged_from(recipe: dict[str, Any], corpus: str) -> int | None:
     own = recipe if "epochs" in recipe else recipe.get(corpus, {})  # one recipe for all corpora, or one a corpus
-    averaged = own.get("averaged")  # runs from before it was possible do not say
-    return replace(RECIPES["fast"], epochs=own["epochs"], averaged=averaged).averaged_from if averaged else None
+    # Runs from before weights could be averaged do not say.
+    return Recipe("", "", own["epochs"], averaged=own.get("averaged", 0.0)).averaged_from if own else None
 
 
 def _chosen(model: str) -> str:
