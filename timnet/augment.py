@@ -19,7 +19,7 @@ SPEED, SHIFT, WARP = range(3)  # the columns of what is drawn
 
 def drawn(recipe: Recipe, random: np.random.Generator, n: int) -> np.ndarray:
     """For n utterances: factor of speed, frames to shift by and number of the vocal tract, float32 (n, 3)."""
-    return np.stack(
+    draws = np.stack(
         [
             random.uniform(1 - recipe.speed, 1 + recipe.speed, n),
             random.uniform(-recipe.shift_frames, recipe.shift_frames, n),
@@ -27,6 +27,7 @@ def drawn(recipe: Recipe, random: np.random.Generator, n: int) -> np.ndarray:
         ],
         axis=-1,
     ).astype(np.float32)
+    return np.where(random.random((n, 1)) < recipe.changed, draws, nothing(n))
 
 
 def nothing(n: int) -> np.ndarray:

@@ -78,6 +78,16 @@ def test_what_is_drawn_stays_inside_the_recipe_and_differs_between_utterances():
         assert high - 0.01 * (high - low) < drawn[:, column].max() <= high
 
 
+def test_the_others_stay_as_they_are():
+    drawn = augment.drawn(replace(RECIPE, changed=0.25), np.random.default_rng(1), 5000)
+    left = (drawn == augment.nothing(1)).all(axis=1)
+    assert 0.73 < left.mean() < 0.77
+    of_all = augment.drawn(RECIPE, np.random.default_rng(1), 5000)
+    np.testing.assert_array_equal(
+        drawn[~left], of_all[~left]
+    )  # how much one is changed does not depend on how many are
+
+
 def test_what_is_drawn_follows_from_seed_fold_and_epoch():
     data = FoldData(np.zeros((20, 5, 4), np.float32), np.arange(20) % 2, np.arange(20), np.arange(0), np.arange(0))
     settings = FoldSettings(ModelSettings("timnet", 5, 4, 2), RECIPE, "last", seed=3, fold=1)
@@ -98,7 +108,7 @@ def test_what_is_drawn_follows_from_seed_fold_and_epoch():
 def test_a_recipe_that_uses_no_new_way_is_the_setting_it_was():
     """Folds that were trained before there were such ways are still found."""
     model = ModelSettings("timnet", 5, 4, 2)
-    newer = {"speed", "shift_frames", "warp", "averaged"}
+    newer = {"changed", "speed", "shift_frames", "warp", "averaged"}
     assert not newer & FoldSettings(model, RECIPES["published"], "last", 1, 1).that_train()["recipe"].keys()
     assert newer <= FoldSettings(model, RECIPES["fast"], "last", 1, 1).that_train()["recipe"].keys()
 
