@@ -1,4 +1,4 @@
-"""Utterances changed a little each time they are trained on: their speed, their place in time, the vocal tract's length.
+"""Utterances changed a little when trained on, with a recipe's chance: their speed, place in time and vocal tract's length.
 
 What is drawn for an utterance is a row of numbers, made by `drawn`; `changed` does it, with keras.ops, so that training
 alone and in lockstep do the same. Features are MFCC, and both changes are linear in them: in time an interpolation

@@ -60,7 +60,7 @@ RECIPES = {
         ),
         Recipe(
             name="fast",
-            description="every other utterance a little changed, dropout 0.2, small batches, 100 epochs; the mean weights of the last 50",
+            description="utterances changed with a chance of a half, dropout 0.2, small batches, 100 epochs; the mean weights of the last 50",
             epochs=100,
             batch_size=16,
             learning_rate=4e-3,
