@@ -130,7 +130,7 @@ class FoldSettings:
         settings = asdict(self)
         del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
         for name in ("changed", "speed", "shift_frames", "warp", "averaged"):
-            if settings["recipe"][name] == getattr(Recipe, name):
+            if settings["recipe"][name] == getattr(Recipe, name) or (name == "changed" and not self.recipe.augments):
                 del settings["recipe"][name]
         if not self.in_lockstep:
             del settings["in_lockstep"]

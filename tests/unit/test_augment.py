@@ -78,14 +78,13 @@ def test_what_is_drawn_stays_inside_the_recipe_and_differs_between_utterances():
         assert high - 0.01 * (high - low) < drawn[:, column].max() <= high
 
 
-def test_the_others_stay_as_they_are():
+def test_utterances_that_are_not_to_be_changed_stay_as_they_are():
+    """How much another one is changed does not depend on how many are."""
     drawn = augment.drawn(replace(RECIPE, changed=0.25), np.random.default_rng(1), 5000)
     left = (drawn == augment.nothing(1)).all(axis=1)
     assert 0.73 < left.mean() < 0.77
     of_all = augment.drawn(RECIPE, np.random.default_rng(1), 5000)
-    np.testing.assert_array_equal(
-        drawn[~left], of_all[~left]
-    )  # how much one is changed does not depend on how many are
+    np.testing.assert_array_equal(drawn[~left], of_all[~left])
 
 
 def test_what_is_drawn_follows_from_seed_fold_and_epoch():
@@ -110,6 +109,8 @@ def test_a_recipe_that_uses_no_new_way_is_the_setting_it_was():
     model = ModelSettings("timnet", 5, 4, 2)
     newer = {"changed", "speed", "shift_frames", "warp", "averaged"}
     assert not newer & FoldSettings(model, RECIPES["published"], "last", 1, 1).that_train()["recipe"].keys()
+    unchanged = replace(RECIPES["fast"], speed=0.0, shift_frames=0.0, warp=0.0)
+    assert newer & FoldSettings(model, unchanged, "last", 1, 1).that_train()["recipe"].keys() == {"averaged"}
     assert newer <= FoldSettings(model, RECIPES["fast"], "last", 1, 1).that_train()["recipe"].keys()
 
 
