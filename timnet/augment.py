@@ -27,7 +27,7 @@ def drawn(recipe: Recipe, random: np.random.Generator, n: int) -> np.ndarray:
         ],
         axis=-1,
     ).astype(np.float32)
-    return np.where(random.random((n, 1)) < recipe.changed, draws, nothing(n))
+    return np.where(random.random((n, 1)) < recipe.change_chance, draws, nothing(n))
 
 
 def nothing(n: int) -> np.ndarray:

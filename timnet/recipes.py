@@ -24,7 +24,8 @@ class Recipe:
     label_smoothing: float = 0.1
     dropout: float = 0.1
     standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
-    changed: float = 1.0  # the chance of an utterance, every time anew, to be changed in all of these:
+    sd_power: float = 1.0  # or, at 0.5, divided by the root of its sd: those that vary more still do, but less so
+    change_chance: float = 1.0  # of an utterance, every time anew, to be changed in all of these:
     speed: float = 0.0  # up to this share faster or slower,
     shift_frames: float = 0.0  # up to so many frames earlier or later,
     warp: float = 0.0  # and its mel axis up to this share longer or shorter, as another vocal tract's (timnet.augment)
@@ -33,7 +34,7 @@ class Recipe:
 
     @property
     def augments(self) -> bool:
-        return any((self.speed, self.shift_frames, self.warp))
+        return self.change_chance > 0 and any((self.speed, self.shift_frames, self.warp))
 
     @property
     def averaged_from(self) -> int | None:
@@ -65,7 +66,7 @@ RECIPES = {
             batch_size=16,
             learning_rate=4e-3,
             dropout=0.2,
-            changed=0.5,
+            change_chance=0.5,
             speed=0.1,
             shift_frames=8,
             warp=0.1,
@@ -129,8 +130,13 @@ class FoldSettings:
         """
         settings = asdict(self)
         del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
-        for name in ("changed", "speed", "shift_frames", "warp", "averaged"):
-            if settings["recipe"][name] == getattr(Recipe, name) or (name == "changed" and not self.recipe.augments):
+        recipe = replace(
+            self.recipe,
+            sd_power=self.recipe.sd_power if self.recipe.standardise else Recipe.sd_power,
+            change_chance=self.recipe.change_chance if self.recipe.augments else Recipe.change_chance,
+        )
+        for name in ("sd_power", "change_chance", "speed", "shift_frames", "warp", "averaged"):
+            if getattr(recipe, name) == getattr(Recipe, name):
                 del settings["recipe"][name]
         if not self.in_lockstep:
             del settings["in_lockstep"]

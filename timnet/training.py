@@ -1,7 +1,8 @@
 """Train a network on one fold and predict its test part.
 
-Everything random follows from (seed, fold): the initial weights, the order of every epoch and the dropout. A fold
-that goes on from a checkpoint therefore ends with the numbers of one that nothing disturbed.
+Everything random follows from (seed, fold): the initial weights, the order of every epoch, the dropout and how
+utterances are changed. A fold that goes on from a checkpoint therefore ends with the numbers of one that nothing
+disturbed.
 """
 
 import json
@@ -109,7 +110,7 @@ class Trainer:
         recipe = settings.recipe
         work = recipe.epochs * len(data.train) * settings.model.n_frames * settings.model.n_tabs
         network = self._network(settings.model, recipe, compiled=work >= self._compile_from)
-        mean, sd = standardisation(data) if recipe.standardise else (None, None)
+        mean, sd = standardisation(data, recipe.sd_power) if recipe.standardise else (None, None)
         network.start(settings.seed, settings.fold, mean, sd)
         chooser = Chooser(settings.selection, data)
         saved = checkpoint.load() if checkpoint else None
@@ -368,8 +369,12 @@ def learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 
-def standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and sd of every coefficient over the frames of the training part, each (n_coefficients,) float32."""
+def standardisation(data: FoldData, sd_power: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """What to subtract from every coefficient and what to divide it by, each (n_coefficients,) float32.
+
+    Its mean and its sd over the frames of the training part; with another power than 1 the sd to that power, times what
+    makes the mean square of all coefficients 1 again where the power is 0 (one scale for all), in between near to it.
+    """
     n_frames, n_coefficients = data.features.shape[1:]
     total, squares = np.zeros(n_coefficients), np.zeros(n_coefficients)
     for row in data.train:  # row by row: no copy of the features
@@ -379,7 +384,8 @@ def standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
     n = len(data.train) * n_frames
     mean = total / n
     sd = np.sqrt(np.maximum(squares / n - mean**2, 0))
-    return mean.astype(np.float32), np.where(sd > 1e-6, sd, 1).astype(np.float32)
+    scale = sd**sd_power * np.sqrt((sd**2).mean()) ** (1 - sd_power)
+    return mean.astype(np.float32), np.where(sd > 1e-6, scale, 1).astype(np.float32)
 
 
 def result_of(

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -65,7 +66,6 @@ def spread(values: Sequence[float], unit: str = "s") -> str:
 
 
 def machine() -> str:
-    model = next(
-        (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown"
-    )
+    about = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(":")[2].strip() for line in about if line.startswith("model name")), "unknown")
     return f"{os.cpu_count()} CPUs ({model}), Python {platform.python_version()}"

@@ -1,15 +1,17 @@
 """What each part of the recipe `fast` earns, on the real EMO-DB: `python -m tests.bench.recipes` writes `docs/recipe.md`.
 
 Ten random folds and the last epoch, as TIM-Net's corrected results (protocol `published`), with three seeds, each of
-which makes other folds. It takes hours. Every fold is kept, so that the same command goes on where it was stopped.
+which makes other folds. It takes hours. Every fold is kept in `docs/recipe.csv`, so that the same command goes on where
+it was stopped. Its keys are of the settings alone: where training itself was changed, begin without that file.
 """
 
 import argparse
+import csv
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
@@ -34,9 +36,10 @@ PUBLISHED_WAR, MARGIN = 90.28, 1.0  # last of 500 epochs, seed 46, as corrected;
 
 FAST = RECIPES["fast"]
 FIRST, MEAN, LAST = "`fast`", "mean", "last"
+COLUMNS = ["key", "seed", "fold", "seconds", MEAN, LAST, f"loss of {MEAN}", f"loss of {LAST}"]
 AS_RECORDED: dict[str, Any] = {"speed": 0.0, "shift_frames": 0.0, "warp": 0.0}
 RECORDED = replace(FAST, **AS_RECORDED)
-ALL_CHANGED = replace(FAST, changed=1.0)
+ALL_CHANGED = replace(FAST, change_chance=1.0)
 MILDER = replace(FAST, dropout=0.1, learning_rate=2e-3)
 # What is trained, and whose weights predict: their mean over the last epochs, or the last epoch's, of the same training.
 VARIANTS = {
@@ -48,7 +51,7 @@ VARIANTS = {
     "every utterance changed": (ALL_CHANGED, MEAN),
     "every utterance changed, the last epoch's weights": (ALL_CHANGED, LAST),
     "dropout 0.1, rate 2e-3": (MILDER, MEAN),
-    "dropout 0.1, rate 2e-3, every utterance changed": (replace(MILDER, changed=1.0), MEAN),
+    "dropout 0.1, rate 2e-3, every utterance changed": (replace(MILDER, change_chance=1.0), MEAN),
     "dropout 0.1, rate 2e-3, utterances as recorded": (replace(MILDER, **AS_RECORDED), MEAN),
     "one vocal tract": (replace(FAST, warp=0.0), MEAN),
     "one speed, no shift": (replace(FAST, speed=0.0, shift_frames=0.0), MEAN),
@@ -61,7 +64,7 @@ VARIANTS = {
 
 INTRODUCTION = """# The recipe `fast`
 
-Each time an utterance is trained on, there is a chance of {changed:.0%} that it is changed: up to {speed:.0%} faster or slower, up to
+Each time an utterance is trained on, there is a chance of {chance:.0%} that it is changed: up to {speed:.0%} faster or slower, up to
 {shift:g} frames earlier or later, and its mel axis up to {warp:.0%} longer or shorter, as another vocal tract's. Dropout is {dropout:g},
 the learning rate a constant {rate:g}, batches are of {batch_size}, and from epoch {averaged_from} of {epochs} on, the mean of the weights
 after each epoch predicts. Features are not standardised.
@@ -72,13 +75,14 @@ recordings: what is left is some favour for `fast`.
 
 The table was made by `python -m tests.bench.recipes` on {machine}: TIM-Net on EMO-DB, features `soxr_hq`, ten random folds,
 the weights after the last epoch (protocol `published`). A seed makes the folds, too. Where fewer recordings were tested,
-only the first folds were trained. The last but one column is the difference in points of WAR where both were tested, with
-a 95 % interval from drawing recordings anew; the last is processor time on one core.
+only the first folds were trained: of those lines the last column compares, the difference in points of WAR where both were
+tested, with a 95 % interval from drawing recordings anew. `docs/recipe.csv` has what every fold had right. A fold of `fast`
+took {seconds:.0f} s of one core.
 
 {table}
 
 The corrected published WAR, of seed 46 after 500 epochs, is {published} %. With {epochs} epochs, 1/{share:.0f} of that, `fast` has
-{mean:.2f} % on average: it {verdict} that within {margin:g} point. Seed
+{mean:.2f} % on average ({low:.1f} to {high:.1f}): it {verdict} that within {margin:g} point. Seed
 {seed} alone has {first:.2f} %.
 
 On a GPU, where a step takes as long for {batch_size} recordings as for 64, small batches cost time: train folds in lockstep
@@ -109,25 +113,68 @@ def settings_of(recipe: Recipe, seed: int, fold: int) -> FoldSettings:
     return FoldSettings(model, recipe, "last", seed, fold)
 
 
-def train(settings: FoldSettings, file: Path) -> str:
-    """One fold, unless it is there already: the probabilities of its test part, as the command has them."""
-    if not file.exists():
-        x, classes = emodb()
-        columns = splits.Columns(EMODB.name, ("",) * len(x), classes, EMODB.labels, *[(None,) * len(x)] * 3)
-        parts = splits.split("published", columns, N_FOLDS, settings.seed)[settings.fold - 1]
-        started = time.process_time()  # of its one thread, whatever else the machine does
-        data, recipe = FoldData(x, classes, *parts), settings.recipe
-        result = trainer().train(data, settings)
-        seconds = time.process_time() - started
-        # The weights of the last epoch itself, which are there anyway: as without averaging.
-        last = get_weights(trainer()._network(settings.model, recipe, compiled=True).model)
-        last |= {name: value for name, value in result.weights.items() if name.startswith("input/")}
-        of_last = trainer().predict_with(data, replace(settings, recipe=replace(recipe, averaged=0.0)), last)
-        unfinished = file.with_suffix(f".{os.getpid()}.npz")
-        found = {MEAN: result.probabilities, LAST: of_last.probabilities}
-        np.savez(unfinished, test=parts[-1], seconds=seconds, **found)
-        unfinished.rename(file)
-    return f"seed {settings.seed} fold {settings.fold}"
+def parts(seed: int, fold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the training, validation and test part."""
+    x, classes = emodb()
+    columns = splits.Columns(EMODB.name, ("",) * len(x), classes, EMODB.labels, *[(None,) * len(x)] * 3)
+    return splits.split("published", columns, N_FOLDS, seed)[fold - 1]
+
+
+def train(settings: FoldSettings) -> "Fold":
+    x, classes = emodb()
+    data, recipe = FoldData(x, classes, *parts(settings.seed, settings.fold)), settings.recipe
+    started = time.process_time()  # of its one thread, whatever else the machine does
+    result = trainer().train(data, settings)
+    seconds = time.process_time() - started
+    # The weights of the last epoch itself, which are there anyway: as without averaging.
+    last = get_weights(trainer()._network(settings.model, recipe, compiled=True).model)
+    last |= {name: value for name, value in result.weights.items() if name.startswith("input/")}
+    of_last = trainer().predict_with(data, replace(settings, recipe=replace(recipe, averaged=0.0)), last)
+    truth, right, loss = classes[data.test], {}, {}
+    for weights, found in {MEAN: result.probabilities, LAST: of_last.probabilities}.items():
+        right[weights] = found.argmax(axis=1) == truth
+        loss[weights] = -float(np.log(found[np.arange(len(truth)), truth]).mean())
+    return Fold(key_of(settings), settings.seed, settings.fold, seconds, right, loss)
+
+
+def key_of(settings: FoldSettings) -> str:
+    return identity(settings.that_train())
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a trained fold has right, with the mean weights and with the last: a line of the table beside the page."""
+
+    key: str  # of its settings: what was trained by others is not taken for it
+    seed: int
+    fold: int
+    seconds: float  # of one core
+    right: dict[str, np.ndarray]  # bool (n_test,), in the order of the test part
+    loss: dict[str, float]  # mean over the test part
+
+    def write(self, file: Path) -> None:
+        row = [self.key, self.seed, self.fold, f"{self.seconds:.1f}"]
+        row += ["".join(str(int(one)) for one in self.right[weights]) for weights in (MEAN, LAST)]
+        row += [f"{self.loss[weights]:.4f}" for weights in (MEAN, LAST)]
+        begins = not file.exists()
+        with file.open("a", newline="") as out:
+            csv.writer(out, lineterminator="\n").writerows([COLUMNS] * begins + [row])
+
+    @classmethod
+    def read(cls, file: Path) -> "dict[str, Fold]":
+        """By key; empty where there is no file yet."""
+        if not file.exists():
+            return {}
+        with file.open(newline="") as given:
+            rows = list(csv.DictReader(given))
+        return {
+            row["key"]: cls(
+                row["key"], int(row["seed"]), int(row["fold"]), float(row["seconds"]),
+                {weights: np.array([c == "1" for c in row[weights]]) for weights in (MEAN, LAST)},
+                {weights: float(row[f"loss of {weights}"]) for weights in (MEAN, LAST)},
+            )
+            for row in rows
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -136,20 +183,9 @@ class Outcome:
 
     # float (n_seeds, n_utterances): 1 where a recording was recognised, 0 where not, nan where it was not tested.
     right: np.ndarray
+    classes: np.ndarray  # (n_utterances,)
+    loss: float
     seconds: list[float]  # of one core, a fold
-
-    @classmethod
-    def of(cls, files: Sequence[Sequence[Path]], weights: str) -> "Outcome | None":
-        """From the files of each fold, one a seed; None where no fold is complete."""
-        _, classes = emodb()
-        complete = [fold for fold in files if all(file.exists() for file in fold)]
-        right, seconds = np.full((len(files[0]), len(classes)), np.nan), []
-        for fold in complete:
-            for row, file in zip(right, fold, strict=True):
-                kept = np.load(file)
-                row[kept["test"]] = kept[weights].argmax(axis=1) == classes[kept["test"]]
-                seconds.append(float(kept["seconds"]))
-        return cls(right, seconds) if complete else None
 
     @property
     def n_tested(self) -> int:
@@ -161,17 +197,40 @@ class Outcome:
 
     @property
     def uar(self) -> float:
-        _, classes = emodb()
-        recalls = [[np.nanmean(row[classes == c]) for c in np.unique(classes)] for row in self.right]
+        recalls = [[np.nanmean(row[self.classes == c]) for c in np.unique(self.classes)] for row in self.right]
         return 100 * float(np.mean(recalls))
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the WAR over all seeds, 95 %."""
+        return interval(100 * self.right)
+
     def better_than(self, other: "Outcome") -> str:
-        """Points of WAR over all seeds where both were tested, and the 95 % interval: recordings drawn anew."""
+        """Points of WAR over all seeds where both were tested, and the 95 % interval."""
         gain = 100 * (self.right - other.right)
-        total, n = np.nansum(gain, axis=0), np.isfinite(gain).sum(axis=0)
-        drawn = np.random.default_rng(0).integers(0, len(n), (RESAMPLES, len(n)))
-        low, high = np.percentile(total[drawn].sum(axis=1) / n[drawn].sum(axis=1), [2.5, 97.5])
-        return f"{total.sum() / n.sum():+.2f} ({low:+.2f} to {high:+.2f})"
+        low, high = interval(gain)
+        return f"{np.nanmean(gain):+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def interval(points: np.ndarray) -> tuple[float, float]:
+    """95 % of the mean of (n_seeds, n_utterances): recordings drawn anew, each with what all seeds have of it."""
+    total, n = np.nansum(points, axis=0), np.isfinite(points).sum(axis=0)
+    drawn = np.random.default_rng(0).integers(0, len(n), (RESAMPLES, len(n)))
+    low, high = np.percentile(total[drawn].sum(axis=1) / n[drawn].sum(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def outcome(
+    folds: Sequence[Sequence[Fold]], tested: Sequence[Sequence[np.ndarray]], weights: str, classes: np.ndarray
+) -> Outcome:
+    """Of folds, each with one of every seed, and the rows of their test parts."""
+    right = np.full((len(folds[0]), len(classes)), np.nan)
+    for each, rows in zip(folds, tested, strict=True):
+        for seed, (fold, test) in enumerate(zip(each, rows, strict=True)):
+            right[seed, test] = fold.right[weights]
+    every = [fold for each in folds for fold in each]
+    loss = np.average([fold.loss[weights] for fold in every], weights=[len(fold.right[weights]) for fold in every])
+    return Outcome(right, classes, float(loss), [fold.seconds for fold in every])
 
 
 def page(found: Mapping[str, Outcome], seeds: Sequence[int]) -> str:
@@ -179,50 +238,57 @@ def page(found: Mapping[str, Outcome], seeds: Sequence[int]) -> str:
     for name, one in found.items():
         rows.append([
             name, str(VARIANTS[name][0].epochs), str(one.n_tested), *(f"{war:.2f}" for war in one.wars),
-            f"**{one.wars.mean():.2f}**", f"{one.uar:.2f}", "" if name == FIRST else one.better_than(found[FIRST]),
-            f"{np.mean(one.seconds):.0f} s",
+            f"**{one.wars.mean():.2f}**", f"{one.uar:.2f}", f"{one.loss:.3f}",
+            "" if name == FIRST else one.better_than(found[FIRST]),
         ])  # fmt: skip
     head = [
-        "recipe", "epochs", "tested", *(f"seed {seed}" for seed in seeds), "WAR", "UAR", "against `fast`", "a fold",
+        "recipe", "epochs", "tested", *(f"seed {seed}" for seed in seeds), "WAR", "UAR", "loss", "against `fast`",
     ]  # fmt: skip
-    mean = found[FIRST].wars.mean()
+    fast = found[FIRST]
+    mean, (low, high) = fast.wars.mean(), fast.interval
     return INTRODUCTION.format(
         machine=ratios.machine(), table=ratios.lines(head, rows), published=PUBLISHED_WAR, margin=MARGIN, mean=mean,
         verdict="reaches" if mean >= PUBLISHED_WAR - MARGIN else "does not reach", epochs=FAST.epochs,
-        share=RECIPES["published"].epochs / FAST.epochs, changed=FAST.changed, speed=FAST.speed,
+        share=RECIPES["published"].epochs / FAST.epochs, chance=FAST.change_chance, speed=FAST.speed,
         shift=FAST.shift_frames, warp=FAST.warp, batch_size=FAST.batch_size, averaged_from=FAST.averaged_from,
-        dropout=FAST.dropout, rate=FAST.learning_rate, seed=seeds[0], first=found[FIRST].wars[0],
+        dropout=FAST.dropout, rate=FAST.learning_rate, seed=seeds[0], first=fast.wars[0], low=low, high=high,
+        seconds=np.median(fast.seconds),
     )  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--kept", type=Path, default=Path("timnet-store/recipes"), help="folder of the folds")
+    parser.add_argument("--kept", type=Path, default=PAGE.with_suffix(".csv"), help="table of the folds")
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS), help="variants to train")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--folds", type=int, default=N_FOLDS, help="train so many of the ten, the first ones")
     given = parser.parse_args()
-    given.kept.mkdir(parents=True, exist_ok=True)
 
-    def fold_files(name: str, fold: int) -> dict[Path, FoldSettings]:
-        each = (settings_of(VARIANTS[name][0], seed, fold) for seed in given.seeds)
-        return {given.kept / f"{identity(one.that_train())}.npz": one for one in each}
+    def settings(name: str, fold: int) -> list[FoldSettings]:
+        return [settings_of(VARIANTS[name][0], seed, fold) for seed in given.seeds]
 
+    kept, wanted = Fold.read(given.kept), {}
+    for name in given.only:
+        for fold in range(1, given.folds + 1):
+            wanted |= {key_of(one): one for one in settings(name, fold) if key_of(one) not in kept}
     os.environ.update(WORKER_ENVIRONMENT)  # read when a process starts
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for name in given.only:
-            wanted: dict[Path, FoldSettings] = {}
-            for fold in range(1, given.folds + 1):
-                wanted |= fold_files(name, fold)
-            for done in pool.map(train, wanted.values(), wanted):
-                print(f"{name}: {done}", file=sys.stderr)
-    found = {
-        name: Outcome.of([list(fold_files(name, fold)) for fold in range(1, N_FOLDS + 1)], weights)
-        for name, (_, weights) in VARIANTS.items()
-    }
-    text = page({name: one for name, one in found.items() if one is not None}, given.seeds)
+        for future in as_completed([pool.submit(train, one) for one in wanted.values()]):
+            done = future.result()
+            done.write(given.kept)
+            kept[done.key] = done
+            print(f"{len(kept)} folds are there: {done.key}, seed {done.seed} fold {done.fold}", file=sys.stderr)
+    _, classes = emodb()
+    found = {}
+    for name, (_, weights) in VARIANTS.items():
+        complete = [one for one in range(1, N_FOLDS + 1) if all(key_of(each) in kept for each in settings(name, one))]
+        if complete:
+            folds = [[kept[key_of(each)] for each in settings(name, one)] for one in complete]
+            tested = [[parts(seed, one)[-1] for seed in given.seeds] for one in complete]
+            found[name] = outcome(folds, tested, weights, classes)
+    text = page(found, given.seeds)
     print(text)
-    if tuple(given.seeds) == SEEDS:
+    if tuple(given.seeds) == SEEDS and given.kept == PAGE.with_suffix(".csv"):
         PAGE.write_text(text)
 
 

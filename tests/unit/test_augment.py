@@ -80,7 +80,7 @@ def test_what_is_drawn_stays_inside_the_recipe_and_differs_between_utterances():
 
 def test_utterances_that_are_not_to_be_changed_stay_as_they_are():
     """How much another one is changed does not depend on how many are."""
-    drawn = augment.drawn(replace(RECIPE, changed=0.25), np.random.default_rng(1), 5000)
+    drawn = augment.drawn(replace(RECIPE, change_chance=0.25), np.random.default_rng(1), 5000)
     left = (drawn == augment.nothing(1)).all(axis=1)
     assert 0.73 < left.mean() < 0.77
     of_all = augment.drawn(RECIPE, np.random.default_rng(1), 5000)
@@ -98,20 +98,35 @@ def test_what_is_drawn_follows_from_seed_fold_and_epoch():
     assert [len(batch.draws) for batch in batches(1, data, settings)] == [8, 8, 4]
     for other in (of(2), of(1, replace(settings, seed=4)), of(1, replace(settings, fold=2))):
         assert not np.isin(of(1)[:, augment.SPEED], other[:, augment.SPEED]).any()
+    some = replace(settings, recipe=replace(RECIPE, change_chance=0.5))
+    left = [tuple((of(epoch, some) == augment.nothing(1)).all(axis=1)) for epoch in range(1, 6)]
+    assert len(set(left)) == 5  # who stays as it is differs, too
     plain = replace(settings, recipe=replace(RECIPE, speed=0.0, shift_frames=0.0, warp=0.0))
-    assert [batch.draws for batch in batches(1, data, plain)] == [None] * 3
+    never = replace(settings, recipe=replace(RECIPE, change_chance=0.0))
+    for one in (plain, never):
+        assert [batch.draws for batch in batches(1, data, one)] == [None] * 3
     for with_draws, without in zip(batches(1, data, settings), batches(1, data, plain), strict=True):
         np.testing.assert_array_equal(with_draws.rows, without.rows)  # the order is the same either way
+
+
+def test_what_was_drawn_once_is_drawn_again():
+    """A fold goes on from a checkpoint, and is looked up, by what these numbers were."""
+    drawn = augment.drawn(RECIPE, np.random.default_rng(1), 3)
+    then = [[1.0047287, 4.4864945, 5], [1.1801854, -1.8816855, 17], [0.85766387, -0.7667355, 5]]
+    np.testing.assert_allclose(drawn, then, rtol=1e-6)
 
 
 def test_a_recipe_that_uses_no_new_way_is_the_setting_it_was():
     """Folds that were trained before there were such ways are still found."""
     model = ModelSettings("timnet", 5, 4, 2)
-    newer = {"changed", "speed", "shift_frames", "warp", "averaged"}
+    newer = {"sd_power", "change_chance", "speed", "shift_frames", "warp", "averaged"}
     assert not newer & FoldSettings(model, RECIPES["published"], "last", 1, 1).that_train()["recipe"].keys()
     unchanged = replace(RECIPES["fast"], speed=0.0, shift_frames=0.0, warp=0.0)
     assert newer & FoldSettings(model, unchanged, "last", 1, 1).that_train()["recipe"].keys() == {"averaged"}
-    assert newer <= FoldSettings(model, RECIPES["fast"], "last", 1, 1).that_train()["recipe"].keys()
+    raw = replace(RECIPES["fast"], standardise=False, sd_power=0.5)  # nothing is divided
+    assert "sd_power" not in FoldSettings(model, raw, "last", 1, 1).that_train()["recipe"]
+    all_of_them = replace(raw, standardise=True)
+    assert newer <= FoldSettings(model, all_of_them, "last", 1, 1).that_train()["recipe"].keys()
 
 
 def test_how_many_epochs_are_averaged():

@@ -11,7 +11,7 @@ from timnet import models
 from timnet.config import FoldSettings, ModelSettings, Recipe
 from timnet.errors import TimnetError, WeightsError
 from timnet.models.base import get_weights, set_weights
-from timnet.training import FoldData, Trainer, learning_rate
+from timnet.training import FoldData, Trainer, learning_rate, standardisation
 
 MODEL = ModelSettings("timnet", n_frames=20, n_coefficients=4, n_classes=3, n_tabs=2, filters=4)
 RECIPE = Recipe("test", "", epochs=6, batch_size=8, learning_rate=0.01, standardise=True)
@@ -188,6 +188,24 @@ def test_standardisation_is_fitted_on_the_training_part_alone(data, trainer):
         frames = data.features[data.train].reshape(-1, 4)
         np.testing.assert_allclose(result.weights["input/mean"], frames.mean(axis=0), rtol=1e-5)
         np.testing.assert_allclose(result.weights["input/sd"], frames.std(axis=0), rtol=1e-4)
+
+
+def test_an_sd_to_a_power_leaves_coefficients_between_their_own_scale_and_one(data):
+    features = data.features * np.float32([1, 3, 9, 27]) + 5
+    fold = replace(data, features=features)
+    sd = features[data.train].reshape(-1, 4).std(axis=0)
+    common = np.sqrt((sd**2).mean())
+    for power, wanted in ((1, sd), (0, np.full(4, common)), (0.5, np.sqrt(sd * common))):
+        mean, divisor = standardisation(fold, power)
+        np.testing.assert_allclose(mean, features[data.train].reshape(-1, 4).mean(axis=0), rtol=1e-4)
+        np.testing.assert_allclose(divisor, wanted, rtol=1e-4)
+
+
+def test_a_coefficient_that_never_changes_is_divided_by_one(data):
+    features = data.features.copy()
+    features[:, :, 2] = 7
+    for power in (1, 0.5):
+        assert standardisation(replace(data, features=features), power)[1][2] == 1
 
 
 def test_given_weights_predict_as_the_training_that_made_them(data, trainer):
