@@ -66,7 +66,7 @@ class Chooser:
             probabilities, _ = network.predict(self._data.features, rows)
             truth = self._data.classes[rows]
             right = probabilities.argmax(axis=1) == truth
-            loss = _cross_entropy(probabilities, truth, network.smoothing)
+            loss = cross_entropy(probabilities, truth, network.smoothing)
             found[f"{part}_loss"] = loss
             found[f"{part}_accuracy"] = float(right.mean())
             if part == "validation":
@@ -119,7 +119,8 @@ class Chooser:
             self._best[part] = _Best(score, kept["epoch"], weights)
 
 
-def _cross_entropy(probabilities: np.ndarray, truth: np.ndarray, smoothing: float) -> float:
+def cross_entropy(probabilities: np.ndarray, truth: np.ndarray, smoothing: float = 0.0) -> float:
+    """Mean over rows of probabilities (n, n_classes), whose classes are `truth`, int (n,)."""
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
     own = logs[np.arange(len(truth)), truth]
     return float(-((1 - smoothing) * own + smoothing * logs.mean(axis=1)).mean())

@@ -24,7 +24,9 @@ class Recipe:
     label_smoothing: float = 0.1
     dropout: float = 0.1
     standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
-    sd_power: float = 1.0  # or, at 0.5, divided by the root of its sd: those that vary more still do, but less so
+    sd_power: float = (
+        1.0  # where it is standardised: at 0.5, those that vary more still do, but less so; at 0, one scale
+    )
     change_chance: float = 1.0  # of an utterance, every time anew, to be changed in all of these:
     speed: float = 0.0  # up to this share faster or slower,
     shift_frames: float = 0.0  # up to so many frames earlier or later,
@@ -130,13 +132,12 @@ class FoldSettings:
         """
         settings = asdict(self)
         del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
-        recipe = replace(
-            self.recipe,
-            sd_power=self.recipe.sd_power if self.recipe.standardise else Recipe.sd_power,
-            change_chance=self.recipe.change_chance if self.recipe.augments else Recipe.change_chance,
-        )
-        for name in ("sd_power", "change_chance", "speed", "shift_frames", "warp", "averaged"):
-            if getattr(recipe, name) == getattr(Recipe, name):
+        changes = {"change_chance", "speed", "shift_frames", "warp"}
+        unused = set() if self.recipe.augments else set(changes)
+        if not self.recipe.standardise:
+            unused.add("sd_power")
+        for name in ("sd_power", "averaged", *changes):
+            if name in unused or settings["recipe"][name] == getattr(Recipe, name):
                 del settings["recipe"][name]
         if not self.in_lockstep:
             del settings["in_lockstep"]

@@ -372,8 +372,8 @@ def learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
 def standardisation(data: FoldData, sd_power: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """What to subtract from every coefficient and what to divide it by, each (n_coefficients,) float32.
 
-    Its mean and its sd over the frames of the training part; with another power than 1 the sd to that power, times what
-    makes the mean square of all coefficients 1 again where the power is 0 (one scale for all), in between near to it.
+    Its mean, and sd ** sd_power * common ** (1 - sd_power), over the frames of the training part; common is the root of the
+    mean of all variances. At 1 every coefficient has the sd 1; at 0 all keep their proportions.
     """
     n_frames, n_coefficients = data.features.shape[1:]
     total, squares = np.zeros(n_coefficients), np.zeros(n_coefficients)

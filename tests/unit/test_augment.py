@@ -7,7 +7,7 @@ import pytest
 import scipy.fft
 
 from timnet import augment, mel
-from timnet.config import FoldSettings, ModelSettings
+from timnet.config import FoldSettings, ModelSettings, identity
 from timnet.recipes import RECIPES, Recipe
 from timnet.training import FoldData, batches
 
@@ -110,7 +110,7 @@ def test_what_is_drawn_follows_from_seed_fold_and_epoch():
 
 
 def test_what_was_drawn_once_is_drawn_again():
-    """A fold goes on from a checkpoint, and is looked up, by what these numbers were."""
+    """Checkpoints and kept folds rely on it; red where the order of drawing or numpy's stream changes."""
     drawn = augment.drawn(RECIPE, np.random.default_rng(1), 3)
     then = [[1.0047287, 4.4864945, 5], [1.1801854, -1.8816855, 17], [0.85766387, -0.7667355, 5]]
     np.testing.assert_allclose(drawn, then, rtol=1e-6)
@@ -119,12 +119,17 @@ def test_what_was_drawn_once_is_drawn_again():
 def test_a_recipe_that_uses_no_new_way_is_the_setting_it_was():
     """Folds that were trained before there were such ways are still found."""
     model = ModelSettings("timnet", 5, 4, 2)
+    keys = {"published": "d36f74f8fc031248", "standardised": "8e348822db6a9433", "demo": "b12799a7bb577aa1"}
+    for name, key in keys.items():
+        assert identity(FoldSettings(model, RECIPES[name], "last", 1, 1).that_train()) == key
     newer = {"sd_power", "change_chance", "speed", "shift_frames", "warp", "averaged"}
     assert not newer & FoldSettings(model, RECIPES["published"], "last", 1, 1).that_train()["recipe"].keys()
     unchanged = replace(RECIPES["fast"], speed=0.0, shift_frames=0.0, warp=0.0)
     assert newer & FoldSettings(model, unchanged, "last", 1, 1).that_train()["recipe"].keys() == {"averaged"}
     raw = replace(RECIPES["fast"], standardise=False, sd_power=0.5)  # nothing is divided
     assert "sd_power" not in FoldSettings(model, raw, "last", 1, 1).that_train()["recipe"]
+    never = FoldSettings(model, replace(RECIPES["fast"], change_chance=0.0), "last", 1, 1)
+    assert never.that_train() == FoldSettings(model, unchanged, "last", 1, 1).that_train()
     all_of_them = replace(raw, standardise=True)
     assert newer <= FoldSettings(model, all_of_them, "last", 1, 1).that_train()["recipe"].keys()
 

@@ -11,12 +11,13 @@ from tests.bench.recipes import FAST, FIRST, LAST, MEAN, SEEDS, VARIANTS, Fold, 
 CLASSES = np.array([0, 0, 0, 1] * 25)
 
 
-def outcome(right, loss=0.5):
-    return Outcome(np.asarray(right, float), CLASSES, loss, [60.0, 62.0])
+def outcome(right, loss=0.5, machine="A"):
+    return Outcome(np.asarray(right, float), CLASSES, loss, frozenset([machine]))
 
 
-def fold(right, key="k", seed=46, number=1, loss=0.25):
-    return Fold(key, seed, number, 61.25, {MEAN: np.array(right), LAST: ~np.array(right)}, {MEAN: loss, LAST: 2 * loss})
+def fold(right, key="k", loss=0.25):
+    right = {MEAN: np.array(right), LAST: ~np.array(right)}
+    return Fold(key, 46, 1, "t", right, {MEAN: loss, LAST: 2 * loss}, 61.5, "2 CPUs, fast")
 
 
 def test_a_fold_is_read_as_it_was_written(tmp_path):
@@ -25,29 +26,52 @@ def test_a_fold_is_read_as_it_was_written(tmp_path):
     for key in ("a", "b"):
         fold([True, False, True], key).write(file)
     assert file.read_text().splitlines() == [
-        "key,seed,fold,seconds,mean,last,loss of mean,loss of last",
-        "a,46,1,61.2,101,010,0.2500,0.5000",
-        "b,46,1,61.2,101,010,0.2500,0.5000",
+        "key,seed,fold,tested,mean,last,loss of mean,loss of last,seconds,machine",
+        'a,46,1,t,101,010,0.2500,0.5000,61.5,"2 CPUs, fast"',
+        'b,46,1,t,101,010,0.2500,0.5000,61.5,"2 CPUs, fast"',
     ]
     found = Fold.read(file)
     assert list(found) == ["a", "b"]
     np.testing.assert_array_equal(found["a"].right[LAST], [False, True, False])
-    assert replace(found["b"], right={}) == Fold("b", 46, 1, 61.2, {}, {MEAN: 0.25, LAST: 0.5})
+    assert replace(found["b"], right={}) == replace(fold([True], "b"), right={})
+
+
+def test_a_line_that_was_cut_off_is_no_fold_and_the_next_is_a_line_of_its_own(tmp_path):
+    file = tmp_path / "folds.csv"
+    for key in ("a", "b"):
+        fold([True, False], key).write(file)
+    written = file.read_text()
+    for cut in range(1, len(written.splitlines()[-1]) + 1):
+        file.write_text(written[:-cut])
+        assert list(Fold.read(file)) == ["a"]
+        fold([True], "c").write(file)
+        assert list(Fold.read(file)) == ["a", "c"]
+
+
+def test_a_file_without_a_line_gets_its_columns(tmp_path):
+    file = tmp_path / "folds.csv"
+    file.touch()
+    fold([True]).write(file)
+    assert list(Fold.read(file)) == ["k"]
 
 
 def test_folds_of_a_seed_are_put_together_where_they_were_tested():
-    folds = [[fold([True, False], loss=0.1), fold([True], loss=0.4)]]
-    found = recipes.outcome(folds, [[np.array([3, 0]), np.array([2])]], MEAN, np.array([0, 1, 0, 1]))
-    np.testing.assert_array_equal(found.right, [[0, np.nan, np.nan, 1], [np.nan, np.nan, 1, np.nan]])
-    assert found.loss == pytest.approx((2 * 0.1 + 0.4) / 3)
-    assert found.n_tested == 3
-    other = recipes.outcome(folds, [[np.array([3, 0]), np.array([2])]], LAST, np.array([0, 1, 0, 1]))
+    folds = [[fold([True, False], loss=0.1), fold([True], loss=0.4)], [fold([True], loss=0.7), fold([False, True])]]
+    tests = [[np.array([3, 0]), np.array([2])], [np.array([1]), np.array([0, 3])]]
+    found = recipes.outcome(folds, tests, MEAN, np.array([0, 1, 0, 1]))
+    np.testing.assert_array_equal(found.right, [[0, 1, np.nan, 1], [0, np.nan, 1, 1]])
+    assert found.loss == pytest.approx((2 * 0.1 + 0.4 + 0.7 + 2 * 0.25) / 6)
+    assert found.n_tested == 6
+    other = recipes.outcome(folds, tests, LAST, np.array([0, 1, 0, 1]))
     np.testing.assert_array_equal(other.right, 1 - found.right)
+    assert other.loss == pytest.approx(2 * found.loss)
 
 
 def test_scores_are_of_each_seed():
+    """And not of all tests at once: the second seed tested less."""
     right = np.ones((2, 100))
     right[0, CLASSES == 1] = 0  # 75 of 100; recalls 1 and 0
+    right[1, 20:] = np.nan
     found = outcome(right)
     np.testing.assert_allclose(found.wars, [75, 100])
     assert found.uar == pytest.approx(75)
@@ -58,7 +82,7 @@ def test_an_interval_is_that_of_recordings_not_of_seeds():
     once = np.repeat([1.0, 0.0], [60, 40])
     low, high = outcome([once] * 3).interval
     assert (low, high) == pytest.approx((60 - 9.6, 60 + 9.6), abs=0.7)
-    assert recipes.interval(100 * once[None]) == (low, high)
+    assert recipes.bootstrapped(100 * once[None]) == (low, high)
 
 
 def test_a_difference_is_of_what_both_tested():
@@ -74,8 +98,10 @@ def test_the_page_says_whether_the_goal_is_met(n_right, said):
     fewer = right.copy()
     fewer[:, 0], fewer[:, 50:] = 0, np.nan
     name = next(name for name in VARIANTS if name != FIRST)
-    text = recipes.page({FIRST: outcome(right), name: outcome(fewer, loss=0.75)}, SEEDS)
-    assert f"{n_right}.00 % on average" in text
+    text = recipes.page({FIRST: outcome(right), name: outcome(fewer, loss=0.75, machine="B")}, SEEDS)
+    low, high = outcome(right).interval
+    assert f"{n_right}.00 % on average (interval {low:.1f} to {high:.1f})" in text
+    assert "recipes` on A; B: TIM-Net" in text
     assert f"it {said} that within 1 point" in text
     assert f"| {FIRST} | {FAST.epochs} | 300 | {n_right}.00 | {n_right}.00 | {n_right}.00 | **{n_right}.00** |" in text
     line = next(line for line in text.splitlines() if line.startswith(f"| {name} |"))

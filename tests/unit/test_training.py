@@ -190,7 +190,7 @@ def test_standardisation_is_fitted_on_the_training_part_alone(data, trainer):
         np.testing.assert_allclose(result.weights["input/sd"], frames.std(axis=0), rtol=1e-4)
 
 
-def test_an_sd_to_a_power_leaves_coefficients_between_their_own_scale_and_one(data):
+def test_the_smaller_the_power_of_the_sd_the_more_of_their_proportions_coefficients_keep(data):
     features = data.features * np.float32([1, 3, 9, 27]) + 5
     fold = replace(data, features=features)
     sd = features[data.train].reshape(-1, 4).std(axis=0)
