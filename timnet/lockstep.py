@@ -102,8 +102,7 @@ class _Member:
     def begin(self) -> None:
         """Initial weights, or those of the checkpoint. Raises TimnetError where the data cannot be trained on."""
         check_data(self.data, self.settings)
-        recipe = self.settings.recipe
-        mean, sd = standardisation(self.data, recipe.sd_power) if recipe.standardise else (None, None)
+        mean, sd = standardisation(self.data) if self.settings.recipe.standardise else (None, None)
         self._replicas.start(self.number, self.settings.seed, self.settings.fold, mean, sd)
         saved = self._checkpoint.load() if self._checkpoint else None
         if saved is not None:

@@ -24,9 +24,6 @@ class Recipe:
     label_smoothing: float = 0.1
     dropout: float = 0.1
     standardise: bool = False  # every coefficient to mean 0 and sd 1, fitted on the training part
-    sd_power: float = (
-        1.0  # where it is standardised: at 0.5, those that vary more still do, but less so; at 0, one scale
-    )
     change_chance: float = 1.0  # of an utterance, every time anew, to be changed in all of these:
     speed: float = 0.0  # up to this share faster or slower,
     shift_frames: float = 0.0  # up to so many frames earlier or later,
@@ -133,10 +130,8 @@ class FoldSettings:
         settings = asdict(self)
         del settings["checkpoint_every_epochs"], settings["recipe"]["name"], settings["recipe"]["description"]
         changes = {"change_chance", "speed", "shift_frames", "warp"}
-        unused = set() if self.recipe.augments else set(changes)
-        if not self.recipe.standardise:
-            unused.add("sd_power")
-        for name in ("sd_power", "averaged", *changes):
+        unused = set() if self.recipe.augments else changes
+        for name in ("averaged", *changes):
             if name in unused or settings["recipe"][name] == getattr(Recipe, name):
                 del settings["recipe"][name]
         if not self.in_lockstep:

@@ -110,7 +110,7 @@ class Trainer:
         recipe = settings.recipe
         work = recipe.epochs * len(data.train) * settings.model.n_frames * settings.model.n_tabs
         network = self._network(settings.model, recipe, compiled=work >= self._compile_from)
-        mean, sd = standardisation(data, recipe.sd_power) if recipe.standardise else (None, None)
+        mean, sd = standardisation(data) if recipe.standardise else (None, None)
         network.start(settings.seed, settings.fold, mean, sd)
         chooser = Chooser(settings.selection, data)
         saved = checkpoint.load() if checkpoint else None
@@ -369,12 +369,8 @@ def learning_rate(recipe: Recipe, step: int, n_steps: int) -> float:
     return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))
 
 
-def standardisation(data: FoldData, sd_power: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """What to subtract from every coefficient and what to divide it by, each (n_coefficients,) float32.
-
-    Its mean, and sd ** sd_power * common ** (1 - sd_power), over the frames of the training part; common is the root of the
-    mean of all variances. At 1 every coefficient has the sd 1; at 0 all keep their proportions.
-    """
+def standardisation(data: FoldData) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and sd of every coefficient over the frames of the training part, each (n_coefficients,) float32."""
     n_frames, n_coefficients = data.features.shape[1:]
     total, squares = np.zeros(n_coefficients), np.zeros(n_coefficients)
     for row in data.train:  # row by row: no copy of the features
@@ -384,8 +380,7 @@ def standardisation(data: FoldData, sd_power: float = 1.0) -> tuple[np.ndarray, 
     n = len(data.train) * n_frames
     mean = total / n
     sd = np.sqrt(np.maximum(squares / n - mean**2, 0))
-    scale = sd**sd_power * np.sqrt((sd**2).mean()) ** (1 - sd_power)
-    return mean.astype(np.float32), np.where(sd > 1e-6, scale, 1).astype(np.float32)
+    return mean.astype(np.float32), np.where(sd > 1e-6, sd, 1).astype(np.float32)
 
 
 def result_of(

@@ -56,6 +56,8 @@ VARIANTS = {
     "one vocal tract": (replace(FAST, warp=0.0), MEAN),
     "one speed, no shift": (replace(FAST, speed=0.0, shift_frames=0.0), MEAN),
     "coefficients standardised": (replace(FAST, standardise=True), MEAN),
+    "rate 8e-3": (replace(FAST, learning_rate=8e-3), MEAN),
+    "batches of 8": (replace(FAST, batch_size=8), MEAN),
     "batches of 64": (replace(FAST, batch_size=64), MEAN),
     "`standardised`": (RECIPES["standardised"], MEAN),
     "`published`": (RECIPES["published"], MEAN),

@@ -122,16 +122,13 @@ def test_a_recipe_that_uses_no_new_way_is_the_setting_it_was():
     keys = {"published": "d36f74f8fc031248", "standardised": "8e348822db6a9433", "demo": "b12799a7bb577aa1"}
     for name, key in keys.items():
         assert identity(FoldSettings(model, RECIPES[name], "last", 1, 1).that_train()) == key
-    newer = {"sd_power", "change_chance", "speed", "shift_frames", "warp", "averaged"}
+    newer = {"change_chance", "speed", "shift_frames", "warp", "averaged"}
     assert not newer & FoldSettings(model, RECIPES["published"], "last", 1, 1).that_train()["recipe"].keys()
     unchanged = replace(RECIPES["fast"], speed=0.0, shift_frames=0.0, warp=0.0)
     assert newer & FoldSettings(model, unchanged, "last", 1, 1).that_train()["recipe"].keys() == {"averaged"}
-    raw = replace(RECIPES["fast"], standardise=False, sd_power=0.5)  # nothing is divided
-    assert "sd_power" not in FoldSettings(model, raw, "last", 1, 1).that_train()["recipe"]
     never = FoldSettings(model, replace(RECIPES["fast"], change_chance=0.0), "last", 1, 1)
     assert never.that_train() == FoldSettings(model, unchanged, "last", 1, 1).that_train()
-    all_of_them = replace(raw, standardise=True)
-    assert newer <= FoldSettings(model, all_of_them, "last", 1, 1).that_train()["recipe"].keys()
+    assert newer <= FoldSettings(model, RECIPES["fast"], "last", 1, 1).that_train()["recipe"].keys()
 
 
 def test_how_many_epochs_are_averaged():

@@ -84,9 +84,7 @@ def test_folds_in_lockstep_are_trained_as_alone(folds, results, alone):
 
 def test_utterances_are_changed_and_weights_averaged_as_alone(folds, alone, together):
     """Where batches are of different sizes, and after a checkpoint in the middle of the averaging."""
-    recipe = replace(
-        RECIPE, sd_power=0.5, change_chance=0.7, speed=0.2, shift_frames=3, warp=0.1, averaged=0.6
-    )  # over epochs 3 to 5
+    recipe = replace(RECIPE, change_chance=0.7, speed=0.2, shift_frames=3, warp=0.1, averaged=0.6)  # over epochs 3 to 5
     changed = [
         replace(fold, settings=replace(fold.settings, recipe=recipe, checkpoint_every_epochs=4)) for fold in folds
     ]

@@ -190,22 +190,10 @@ def test_standardisation_is_fitted_on_the_training_part_alone(data, trainer):
         np.testing.assert_allclose(result.weights["input/sd"], frames.std(axis=0), rtol=1e-4)
 
 
-def test_the_smaller_the_power_of_the_sd_the_more_of_their_proportions_coefficients_keep(data):
-    features = data.features * np.float32([1, 3, 9, 27]) + 5
-    fold = replace(data, features=features)
-    sd = features[data.train].reshape(-1, 4).std(axis=0)
-    common = np.sqrt((sd**2).mean())
-    for power, wanted in ((1, sd), (0, np.full(4, common)), (0.5, np.sqrt(sd * common))):
-        mean, divisor = standardisation(fold, power)
-        np.testing.assert_allclose(mean, features[data.train].reshape(-1, 4).mean(axis=0), rtol=1e-4)
-        np.testing.assert_allclose(divisor, wanted, rtol=1e-4)
-
-
 def test_a_coefficient_that_never_changes_is_divided_by_one(data):
     features = data.features.copy()
     features[:, :, 2] = 7
-    for power in (1, 0.5):
-        assert standardisation(replace(data, features=features), power)[1][2] == 1
+    assert standardisation(replace(data, features=features))[1][2] == 1
 
 
 def test_given_weights_predict_as_the_training_that_made_them(data, trainer):
