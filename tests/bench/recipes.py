@@ -56,6 +56,7 @@ VARIANTS = {
     "one vocal tract": (replace(FAST, warp=0.0), MEAN),
     "one speed, no shift": (replace(FAST, speed=0.0, shift_frames=0.0), MEAN),
     "coefficients standardised": (replace(FAST, standardise=True), MEAN),
+    "50 epochs": (replace(FAST, epochs=50), MEAN),
     "rate 8e-3": (replace(FAST, learning_rate=8e-3), MEAN),
     "batches of 8": (replace(FAST, batch_size=8), MEAN),
     "batches of 64": (replace(FAST, batch_size=64), MEAN),
