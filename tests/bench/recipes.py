@@ -67,9 +67,9 @@ VARIANTS = {
 
 INTRODUCTION = """# The recipe `fast`
 
-Each time an utterance is trained on, there is a chance of {chance:.0%} that it is changed: up to {speed:.0%} faster or slower, up to
-{shift:g} frames earlier or later, and its mel axis up to {warp:.0%} longer or shorter, as another vocal tract's. Dropout is {dropout:g},
-the learning rate a constant {rate:g}, batches are of {batch_size}, and from epoch {averaged_from} of {epochs} on, the mean of the weights
+Each time an utterance is trained on, there is a chance of {fast.change_chance:.0%} that it is changed: up to {fast.speed:.0%} faster or slower, up to
+{fast.shift_frames:g} frames earlier or later, and its mel axis up to {fast.warp:.0%} longer or shorter, as another vocal tract's. Dropout is {fast.dropout:g},
+the learning rate a constant {fast.learning_rate:g}, batches are of {fast.batch_size}, and from epoch {fast.averaged_from} of {fast.epochs} on, the mean of the weights
 after each epoch predicts. Features are not standardised.
 
 Dropout, rate and the chance of a change were chosen among some twenty settings on the first four folds of seed 7, the
@@ -84,7 +84,7 @@ same training ends a little differently on another processor is not in them. `do
 
 {table}
 
-The corrected published WAR, of seed 46 after 500 epochs, is {published} %. With {epochs} epochs, 1/{share:.0f} of that, `fast` has
+The corrected published WAR, of seed 46 after 500 epochs, is {published} %. With {fast.epochs} epochs, 1/{share:.0f} of that, `fast` has
 {mean:.2f} % on average (interval {low:.1f} to {high:.1f}): it {verdict} that within {margin:g} point. Seed
 {seed} alone has {first:.2f} %.
 
@@ -100,7 +100,7 @@ whose folds were not kept. Against `fast` of that training:
 | dropout 0.1, rate 2e-3, utterances as recorded | 810 | 88.77 | -1.11 (-3.24 to +1.02) |
 | `standardised` | 810 | 86.79 | -3.09 (-5.84 to -0.24) |
 
-On a GPU, where a step takes as long for {batch_size} recordings as for 64, small batches cost time: train folds in lockstep
+On a GPU, where a step takes as long for {fast.batch_size} recordings as for 64, small batches cost time: train folds in lockstep
 ([use GPUs](gpu.md)).
 """
 
@@ -115,6 +115,7 @@ def recordings() -> tuple[corpora.Source, list[str], np.ndarray]:
 
 @cache
 def features_of_all() -> np.ndarray:
+    """Of all recordings in that order, float32 (n_utterances, n_frames, n_coefficients)."""
     source, paths, _ = recordings()
     assert EMODB.mean_signal_length is not None
     return stored.extract(source, paths, EMODB.mean_signal_length)
@@ -122,6 +123,7 @@ def features_of_all() -> np.ndarray:
 
 @cache
 def parts(seed: int) -> list[splits.Fold]:
+    """Rows of the training, validation and test part of every fold."""
     _, paths, classes = recordings()
     columns = splits.Columns(EMODB.name, ("",) * len(paths), classes, EMODB.labels, *[(None,) * len(paths)] * 3)
     return splits.split(PROTOCOL, columns, N_FOLDS, seed)
@@ -273,15 +275,14 @@ def page(found: Mapping[str, Outcome], seeds: Sequence[int]) -> str:
     head = [
         "recipe", "epochs", "tested", *(f"seed {seed}" for seed in seeds), "WAR", "UAR", "loss", "against `fast`",
     ]  # fmt: skip
-    fast = found[FIRST]
-    mean, (low, high) = fast.wars.mean(), fast.interval
+    first = found[FIRST]
+    mean, (low, high) = first.wars.mean(), first.interval
+    machines = sorted(set().union(*(one.machines for one in found.values())))
     return INTRODUCTION.format(
-        machine="; ".join(sorted(set().union(*(one.machines for one in found.values())))), table=ratios.lines(head, rows), published=PUBLISHED_WAR, margin=MARGIN, mean=mean,
-        verdict="reaches" if mean >= PUBLISHED_WAR - MARGIN else "does not reach", epochs=FAST.epochs,
-        share=RECIPES["published"].epochs / FAST.epochs, chance=FAST.change_chance, speed=FAST.speed,
-        shift=FAST.shift_frames, warp=FAST.warp, batch_size=FAST.batch_size, averaged_from=FAST.averaged_from,
-        dropout=FAST.dropout, rate=FAST.learning_rate, seed=seeds[0], first=fast.wars[0], low=low, high=high,
-        right=f"{np.nansum(fast.right):.0f}",
+        fast=FAST, machine="; ".join(machines), table=ratios.lines(head, rows), published=PUBLISHED_WAR, margin=MARGIN,
+        mean=mean, low=low, high=high, verdict="reaches" if mean >= PUBLISHED_WAR - MARGIN else "does not reach",
+        share=RECIPES["published"].epochs / FAST.epochs, seed=seeds[0], first=first.wars[0],
+        right=f"{np.nansum(first.right):.0f}",
     )  # fmt: skip
 
 
