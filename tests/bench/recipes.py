@@ -54,6 +54,7 @@ VARIANTS = {
     "dropout 0.1, rate 2e-3, every utterance changed": (replace(MILDER, change_chance=1.0), MEAN),
     "dropout 0.1, rate 2e-3, utterances as recorded": (replace(MILDER, **AS_RECORDED), MEAN),
     "one vocal tract": (replace(FAST, warp=0.0), MEAN),
+    "one speed": (replace(FAST, speed=0.0), MEAN),
     "one speed, no shift": (replace(FAST, speed=0.0, shift_frames=0.0), MEAN),
     "coefficients standardised": (replace(FAST, standardise=True), MEAN),
     "50 epochs": (replace(FAST, epochs=50), MEAN),
