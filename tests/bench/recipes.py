@@ -275,10 +275,10 @@ def of_published(found: Mapping[str, Outcome]) -> str:
     both = np.isfinite(fast) & np.isfinite(published.right)
     return (
         f"\n\nThe recipe {PUBLISHED} itself, trained here for its {RECIPES['published'].epochs} epochs, has "
-        f"{published.right[both].sum():.0f} of {both.sum()} recordings right where {FIRST} has {fast[both].sum():.0f}: "
-        f"{FIRST} differs from it by\n{found[FIRST].better_than(published)} points. A fold takes it "
-        f"{published.seconds / found[FIRST].seconds:.1f} times the processor time of {FIRST} (medians, {published.seconds:.0f} s "
-        f"and {found[FIRST].seconds:.0f} s)."
+        f"{published.right[both].sum():.0f} of {both.sum()} recordings right\nwhere {FIRST} has {fast[both].sum():.0f}: "
+        f"{FIRST} differs from it by {found[FIRST].better_than(published)} points. A fold takes it\n"
+        f"{published.seconds / found[FIRST].seconds:.1f} times the processor time of {FIRST} (medians, "
+        f"{published.seconds:.0f} s and {found[FIRST].seconds:.0f} s)."
     )
 
 

@@ -117,10 +117,10 @@ def test_the_page_has_the_published_recipe_as_it_was_trained_here():
     published[:, :5], published[0, 95:] = 0, np.nan
     text = recipes.page({FIRST: outcome(right), PUBLISHED: outcome(published, seconds=270)}, SEEDS)
     assert (
-        "for its 500 epochs, has 255 of 295 recordings right where `fast` has 270: `fast` differs from it by\n+5.08 ("
+        "for its 500 epochs, has 255 of 295 recordings right\nwhere `fast` has 270: `fast` differs from it by +5.08 ("
         in text
     )
-    assert "4.5 times the processor time of `fast` (medians, 270 s and 60 s)" in text
+    assert "A fold takes it\n4.5 times the processor time of `fast` (medians, 270 s and 60 s)" in text
 
 
 def test_every_variant_is_another_training_or_other_weights():
